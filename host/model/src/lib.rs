@@ -1,1 +1,16 @@
-//! placeholder
+//! The nouns of an OpenStack identity service and the rules over them. Nothing here does I/O.
+
+pub mod catalog;
+pub mod credential;
+pub mod entity;
+pub mod id;
+pub mod listing;
+pub mod project;
+pub mod revocation;
+pub mod role;
+pub mod scope;
+pub mod secret;
+pub mod user;
+
+/// Attributes outside an entity's schema, kept and returned as the client sent them.
+pub type Extra = serde_json::Map<String, serde_json::Value>;

@@ -1,0 +1,59 @@
+//! The kinds of thing the API names in its errors, audit events and links.
+
+use std::fmt;
+
+/// An entity kind, printed in the words that Keystone's error messages use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Entity {
+    User,
+    Group,
+    Project,
+    Domain,
+    Role,
+    ImpliedRole,
+    RoleAssignment,
+    Service,
+    Endpoint,
+    Region,
+    Credential,
+    ApplicationCredential,
+    AccessRule,
+    Trust,
+    ProjectTag,
+    IdentityProvider,
+    Protocol,
+    Mapping,
+    Token,
+}
+
+impl Entity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::Project => "project",
+            Self::Domain => "domain",
+            Self::Role => "role",
+            Self::ImpliedRole => "implied role",
+            Self::RoleAssignment => "role assignment",
+            Self::Service => "service",
+            Self::Endpoint => "endpoint",
+            Self::Region => "region",
+            Self::Credential => "credential",
+            Self::ApplicationCredential => "application credential",
+            Self::AccessRule => "access rule",
+            Self::Trust => "trust",
+            Self::ProjectTag => "project tag",
+            Self::IdentityProvider => "identity provider",
+            Self::Protocol => "federated protocol",
+            Self::Mapping => "mapping",
+            Self::Token => "token",
+        }
+    }
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

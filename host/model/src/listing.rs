@@ -1,0 +1,80 @@
+//! What a list request may ask for: attribute filters, and a bounded page.
+
+/// How a `name` filter compares: `name`, `name__contains`, `name__icontains`, ...
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Equals,
+    EqualsIgnoringCase,
+    Contains,
+    ContainsIgnoringCase,
+    StartsWith,
+    StartsWithIgnoringCase,
+    EndsWith,
+    EndsWithIgnoringCase,
+}
+
+impl Comparison {
+    /// The comparison that a query suffix names, for example `contains` in `name__contains`.
+    pub fn from_suffix(suffix: &str) -> Option<Self> {
+        Some(match suffix {
+            "equals" => Self::Equals,
+            "iequals" => Self::EqualsIgnoringCase,
+            "contains" => Self::Contains,
+            "icontains" => Self::ContainsIgnoringCase,
+            "startswith" => Self::StartsWith,
+            "istartswith" => Self::StartsWithIgnoringCase,
+            "endswith" => Self::EndsWith,
+            "iendswith" => Self::EndsWithIgnoringCase,
+            _ => return None,
+        })
+    }
+}
+
+/// One comparison with an entity's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameFilter {
+    pub comparison: Comparison,
+    pub value: String,
+}
+
+/// A slice of a list in id order: at most `limit` entries that come after `marker`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    pub limit: Option<u64>,
+    pub marker: Option<String>,
+}
+
+/// A change to one attribute in an update: leave it, or set it (`None` clears a nullable one).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    #[default]
+    Keep,
+    Set(T),
+}
+
+impl<T> Change<T> {
+    pub fn as_set(&self) -> Option<&T> {
+        match self {
+            Self::Keep => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+
+    pub fn into_set(self) -> Option<T> {
+        match self {
+            Self::Keep => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+
+    pub fn is_set(&self) -> bool {
+        matches!(self, Self::Set(_))
+    }
+}
+
+impl<T> From<Option<T>> for Change<T> {
+    /// An absent attribute keeps what there is.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Keep, Self::Set)
+    }
+}

@@ -1,0 +1,174 @@
+//! Revocation events: which tokens stopped being valid, and the rule that matches them.
+
+use chrono::{DateTime, Utc};
+
+use crate::id::{DomainId, ProjectId, RoleId, TrustId, UserId};
+
+/// A revocation event. Every field that is set must match a token for it to be revoked; a field
+/// that is not set matches any. Tokens issued after `issued_before` are not touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationEvent {
+    pub domain_id: Option<DomainId>,
+    pub project_id: Option<ProjectId>,
+    pub user_id: Option<UserId>,
+    pub role_id: Option<RoleId>,
+    pub trust_id: Option<TrustId>,
+    pub consumer_id: Option<String>,
+    pub access_token_id: Option<String>,
+    pub audit_id: Option<String>,
+    pub audit_chain_id: Option<String>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub issued_before: DateTime<Utc>,
+    pub revoked_at: DateTime<Utc>,
+}
+
+impl RevocationEvent {
+    /// An event that matches every token issued up to `now`; narrow it by setting fields.
+    pub fn at(now: DateTime<Utc>) -> Self {
+        Self {
+            domain_id: None,
+            project_id: None,
+            user_id: None,
+            role_id: None,
+            trust_id: None,
+            consumer_id: None,
+            access_token_id: None,
+            audit_id: None,
+            audit_chain_id: None,
+            expires_at: None,
+            issued_before: now,
+            revoked_at: now,
+        }
+    }
+
+    /// Everything one user holds.
+    pub fn for_user(user_id: UserId, now: DateTime<Utc>) -> Self {
+        Self {
+            user_id: Some(user_id),
+            ..Self::at(now)
+        }
+    }
+
+    /// One user's tokens for one project.
+    pub fn for_user_in_project(user_id: UserId, project_id: ProjectId, now: DateTime<Utc>) -> Self {
+        Self {
+            user_id: Some(user_id),
+            project_id: Some(project_id),
+            ..Self::at(now)
+        }
+    }
+
+    /// A single token, by its own audit id.
+    pub fn for_token(audit_id: String, now: DateTime<Utc>) -> Self {
+        Self {
+            audit_id: Some(audit_id),
+            ..Self::at(now)
+        }
+    }
+}
+
+/// What of a token an event can match.
+#[derive(Debug, Clone)]
+pub struct RevocationSubject<'a> {
+    pub user_id: &'a UserId,
+    pub user_domain_id: &'a DomainId,
+    pub trustor_id: Option<&'a UserId>,
+    pub trustee_id: Option<&'a UserId>,
+    pub project_id: Option<&'a ProjectId>,
+    /// The domain of the scope: the project's, or the domain itself.
+    pub scope_domain_id: Option<&'a DomainId>,
+    pub role_ids: &'a [RoleId],
+    pub trust_id: Option<&'a TrustId>,
+    pub consumer_id: Option<&'a str>,
+    pub access_token_id: Option<&'a str>,
+    pub audit_id: &'a str,
+    pub audit_chain_id: &'a str,
+    pub issued_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl RevocationEvent {
+    /// Whether this event revokes that token.
+    pub fn matches(&self, token: &RevocationSubject<'_>) -> bool {
+        fn free_or<T: PartialEq + ?Sized>(wanted: Option<&T>, actual: Option<&T>) -> bool {
+            wanted.is_none_or(|wanted| actual == Some(wanted))
+        }
+        let user_matches = self.user_id.as_ref().is_none_or(|user| {
+            user == token.user_id
+                || Some(user) == token.trustor_id
+                || Some(user) == token.trustee_id
+        });
+        let domain_matches = self.domain_id.as_ref().is_none_or(|domain| {
+            domain == token.user_domain_id || Some(domain) == token.scope_domain_id
+        });
+        token.issued_at <= self.issued_before
+            && user_matches
+            && domain_matches
+            && free_or(self.project_id.as_ref(), token.project_id)
+            && free_or(self.trust_id.as_ref(), token.trust_id)
+            && free_or(self.consumer_id.as_deref(), token.consumer_id)
+            && free_or(self.access_token_id.as_deref(), token.access_token_id)
+            && free_or(self.audit_id.as_deref(), Some(token.audit_id))
+            && free_or(self.audit_chain_id.as_deref(), Some(token.audit_chain_id))
+            && self
+                .expires_at
+                .is_none_or(|expires_at| expires_at == token.expires_at)
+            && self
+                .role_id
+                .as_ref()
+                .is_none_or(|role| token.role_ids.contains(role))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn matched(event: &RevocationEvent, issued_at: DateTime<Utc>) -> bool {
+        event.matches(&RevocationSubject {
+            user_id: &"ada".into(),
+            user_domain_id: &"default".into(),
+            trustor_id: None,
+            trustee_id: None,
+            project_id: Some(&"engines".into()),
+            scope_domain_id: Some(&"default".into()),
+            role_ids: &["member".into()],
+            trust_id: None,
+            consumer_id: None,
+            access_token_id: None,
+            audit_id: "own",
+            audit_chain_id: "parent",
+            issued_at,
+            expires_at: issued_at + TimeDelta::hours(1),
+        })
+    }
+
+    #[test]
+    fn an_event_touches_only_what_was_issued_before_it() {
+        let now = Utc::now();
+        let event = RevocationEvent::for_user("ada".into(), now);
+        assert!(matched(&event, now));
+        assert!(!matched(&event, now + TimeDelta::seconds(1)));
+    }
+
+    #[test]
+    fn every_set_field_must_match() {
+        let now = Utc::now();
+        assert!(matched(
+            &RevocationEvent::for_user_in_project("ada".into(), "engines".into(), now),
+            now
+        ));
+        assert!(!matched(
+            &RevocationEvent::for_user_in_project("ada".into(), "looms".into(), now),
+            now
+        ));
+        assert!(!matched(&RevocationEvent::for_user("bob".into(), now), now));
+        assert!(matched(&RevocationEvent::for_token("own".into(), now), now));
+        assert!(!matched(
+            &RevocationEvent::for_token("parent".into(), now),
+            now
+        ));
+    }
+}
