@@ -1,54 +1,63 @@
-//! Makes tokens: one JSON object a line in, in the form of `archstone token inspect`,
-//! one token a line out.
+//! Makes and opens tokens line by line, with the keys of a repository.
 //!
 //! `cargo run -p archstone-token --example seal -- token /etc/keystone/fernet-keys < decoded.jsonl`
 //!
-//! The first argument says what to make: `token`, `receipt`, or their reverse,
-//! `open-token` and `open-receipt`.
+//! `token`, `receipt` and `credential` read JSON (of `archstone token inspect`, of a
+//! receipt, a string) and write what Keystone can read; `open-token`, `open-receipt` and
+//! `open-credential` are the reverse. `rotate` rotates the repository and reads nothing.
 #![allow(clippy::print_stdout)]
 
-use std::{error::Error, io, sync::Arc};
+use std::{error::Error, io, num::NonZeroUsize, sync::Arc};
 
 use archstone_token::{
-    AuthMethods, DecodedReceipt, DecodedToken, FernetTokens, KeyPurpose, KeyRepository, KeyRing,
-    Receipts,
+    AuthMethods, CredentialCipher, DecodedReceipt, DecodedToken, FernetTokens, KeyPurpose,
+    KeyRepository, KeyRing, Receipts,
 };
+use chrono::Utc;
+use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(action), Some(directory)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: seal token|receipt|open-token|open-receipt KEY_DIRECTORY".into());
+        return Err("usage: seal ACTION KEY_DIRECTORY".into());
     };
-    let keys = KeyRing::load(KeyRepository::new(directory, KeyPurpose::Tokens))?;
-    let keys = Arc::new(keys);
-    let methods = AuthMethods::default();
+    let repository = KeyRepository::new(directory, KeyPurpose::Tokens);
+    if action == "rotate" {
+        let keys = NonZeroUsize::MIN.saturating_add(4);
+        println!("{}", repository.rotate(keys)?.primary);
+        return Ok(());
+    }
+    let keys = Arc::new(KeyRing::load(repository)?);
     for line in io::stdin().lines() {
-        println!("{}", answer(&action, &line?, &keys, &methods)?);
+        println!("{}", answer(&action, &line?, &keys)?);
     }
     Ok(())
 }
 
-fn answer(
-    action: &str,
-    line: &str,
-    keys: &Arc<KeyRing>,
-    methods: &AuthMethods,
-) -> Result<String, Box<dyn Error>> {
+fn answer(action: &str, line: &str, keys: &Arc<KeyRing>) -> Result<String, Box<dyn Error>> {
+    let methods = &AuthMethods::default();
     let tokens = FernetTokens::new(keys.clone());
     let receipts = Receipts::new(keys.clone());
+    let credentials = CredentialCipher::new(keys.clone());
     Ok(match action {
         "token" => {
             let token = serde_json::from_str::<DecodedToken>(line)?.into_token(methods)?;
             tokens.seal(&token.payload, token.issued_at)
         }
+        "open-token" => serde_json::to_string(&DecodedToken::new(&tokens.open(line)?, methods))?,
         "receipt" => {
             let receipt = serde_json::from_str::<DecodedReceipt>(line)?.into_receipt(methods);
             receipts.seal(&receipt.payload, receipt.issued_at)
         }
-        "open-token" => serde_json::to_string(&DecodedToken::new(&tokens.open(line)?, methods))?,
         "open-receipt" => {
             serde_json::to_string(&DecodedReceipt::new(&receipts.open(line)?, methods))?
         }
+        "credential" => {
+            let encrypted = credentials.encrypt(&serde_json::from_str::<String>(line)?, Utc::now());
+            let (blob, hash) = (encrypted.encrypted_blob, encrypted.key_hash);
+            json!({"encrypted_blob": blob, "key_hash": hash}).to_string()
+        }
+        "open-credential" => credentials.decrypt(line)?.to_string(),
         _ => return Err(format!("unknown action {action}").into()),
     })
 }
