@@ -37,6 +37,23 @@ pub struct NameFilter {
     pub value: String,
 }
 
+impl NameFilter {
+    /// Whether a name passes, for the names that the database cannot compare itself.
+    pub fn accepts(&self, name: &str) -> bool {
+        let (lower, value) = (name.to_lowercase(), self.value.to_lowercase());
+        match self.comparison {
+            Comparison::Equals => name == self.value,
+            Comparison::EqualsIgnoringCase => lower == value,
+            Comparison::Contains => name.contains(&self.value),
+            Comparison::ContainsIgnoringCase => lower.contains(&value),
+            Comparison::StartsWith => name.starts_with(&self.value),
+            Comparison::StartsWithIgnoringCase => lower.starts_with(&value),
+            Comparison::EndsWith => name.ends_with(&self.value),
+            Comparison::EndsWithIgnoringCase => lower.ends_with(&value),
+        }
+    }
+}
+
 /// A slice of a list in id order: at most `limit` entries that come after `marker`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
@@ -64,6 +81,14 @@ impl<T> Change<T> {
         match self {
             Self::Keep => None,
             Self::Set(value) => Some(value),
+        }
+    }
+
+    /// Changes the value that would be set.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Change<U> {
+        match self {
+            Self::Keep => Change::Keep,
+            Self::Set(value) => Change::Set(change(value)),
         }
     }
 

@@ -67,6 +67,57 @@ pub struct UserOptions {
     pub multi_factor_auth_enabled: Option<bool>,
 }
 
+impl UserOptions {
+    /// These options after `changes`, an object of option names and values; null removes one.
+    /// Names and types that are not an option's are ignored: the request schema refuses them.
+    pub fn with_changes(mut self, changes: &Extra) -> Self {
+        for (name, value) in changes {
+            let flag = value.as_bool();
+            match name.as_str() {
+                "ignore_change_password_upon_first_use" => {
+                    self.ignore_change_password_upon_first_use = flag;
+                }
+                "ignore_password_expiry" => self.ignore_password_expiry = flag,
+                "ignore_lockout_failure_attempts" => self.ignore_lockout_failure_attempts = flag,
+                "lock_password" => self.lock_password = flag,
+                "ignore_user_inactivity" => self.ignore_user_inactivity = flag,
+                "multi_factor_auth_enabled" => self.multi_factor_auth_enabled = flag,
+                "multi_factor_auth_rules" => {
+                    self.multi_factor_auth_rules = serde_json::from_value(value.clone()).ok();
+                }
+                _ => {}
+            }
+        }
+        self
+    }
+
+    /// The options that are set, by name, as the API shows them.
+    pub fn to_map(&self) -> Extra {
+        let flags = [
+            (
+                "ignore_change_password_upon_first_use",
+                self.ignore_change_password_upon_first_use,
+            ),
+            ("ignore_password_expiry", self.ignore_password_expiry),
+            (
+                "ignore_lockout_failure_attempts",
+                self.ignore_lockout_failure_attempts,
+            ),
+            ("lock_password", self.lock_password),
+            ("ignore_user_inactivity", self.ignore_user_inactivity),
+            ("multi_factor_auth_enabled", self.multi_factor_auth_enabled),
+        ];
+        let mut map: Extra = flags
+            .into_iter()
+            .filter_map(|(name, flag)| Some((name.to_owned(), flag?.into())))
+            .collect();
+        if let Some(rules) = &self.multi_factor_auth_rules {
+            map.insert("multi_factor_auth_rules".to_owned(), rules.clone().into());
+        }
+        map
+    }
+}
+
 /// What is needed to create a user.
 #[derive(Debug, Clone)]
 pub struct NewUser {

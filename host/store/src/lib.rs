@@ -1,1 +1,113 @@
-//! placeholder
+//! Storage on Keystone's own schema, over SQLite, MariaDB or PostgreSQL.
+//!
+//! [`Store`] has one method per question, grouped by area in one file each, and speaks the nouns of
+//! [`archstone_model`]. Every write is one transaction that also bumps the revision by which other
+//! nodes notice it.
+
+mod application_credentials;
+mod assignments;
+mod catalog;
+mod credentials;
+mod database;
+mod error;
+mod extra;
+mod filter;
+mod groups;
+mod plugin_state;
+mod projects;
+mod revocations;
+mod roles;
+mod row;
+mod schema;
+mod url;
+mod users;
+
+use sea_query::{Expr, ExprTrait, Query};
+
+use crate::{database::Session, schema::Dialect};
+pub use crate::{
+    database::{Database, PoolOptions},
+    error::{Error, Result},
+    schema::SchemaState,
+    url::{DatabaseUrl, InvalidDatabaseUrl},
+};
+
+/// The database as the service layer sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Database,
+}
+
+impl Store {
+    /// Connects without touching the schema; see [`Store::sync`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the server does not answer or refuses us.
+    pub async fn connect(url: &DatabaseUrl, options: &PoolOptions) -> Result<Self> {
+        Ok(Self {
+            db: Database::connect(url, options).await?,
+        })
+    }
+
+    /// The number of the last committed write on any Archstone node.
+    pub async fn revision(&self) -> Result<i64> {
+        let mut session = self.db.session().await?;
+        let query = Query::select()
+            .column("revision")
+            .from("archstone_revision")
+            .to_owned();
+        session.fetch_one(&query).await?.int("revision")
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<()> {
+        let mut session = self.db.session().await?;
+        session
+            .fetch_one(&Query::select().expr_as(Expr::val(1), "alive").to_owned())
+            .await
+            .map(drop)
+    }
+}
+
+/// Marks the running write transaction, so that other nodes drop what they remember.
+async fn bump_revision(tx: &mut Session) -> Result<()> {
+    let update = Query::update()
+        .table("archstone_revision")
+        .value("revision", Expr::col("revision").add(1))
+        .to_owned();
+    tx.execute(&update).await.map(drop)
+}
+
+/// Runs `$body` in a write transaction on `$store`, with `$tx` as its session: commits what gives
+/// `Ok`, rolls back what gives `Err`, and runs it anew where the database asks for that (a
+/// deadlock, a failed certification on Galera).
+macro_rules! write {
+    ($store:expr, $tx:ident => $body:block) => {{
+        let mut attempt = 0;
+        loop {
+            let mut session = $store.db.begin().await?;
+            let outcome: $crate::Result<_> = async {
+                let $tx = &mut session;
+                let value = $body;
+                $crate::bump_revision($tx).await?;
+                Ok(value)
+            }
+            .await;
+            let outcome = match outcome {
+                Ok(value) => session.commit().await.map(|()| value),
+                Err(error) => {
+                    session.rollback().await;
+                    Err(error)
+                }
+            };
+            match outcome {
+                Err($crate::Error::Contention(_)) if attempt < $crate::database::MAX_ATTEMPTS => {
+                    attempt += 1;
+                    $crate::database::back_off(attempt).await;
+                }
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+pub(crate) use write;

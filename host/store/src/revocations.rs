@@ -1,0 +1,100 @@
+//! Revocation events.
+
+use archstone_model::revocation::RevocationEvent;
+use chrono::{DateTime, Utc};
+use sea_query::{Expr, ExprTrait, Order, Query};
+
+use crate::{
+    Result, Store,
+    extra::{opt_time, time},
+    row::Row,
+    write,
+};
+
+impl Store {
+    pub async fn record_revocation(&self, event: &RevocationEvent) -> Result<()> {
+        write!(self, tx => {
+            let dialect = tx.dialect();
+            let insert = Query::insert()
+                .into_table("revocation_event")
+                .columns([
+                    "domain_id", "project_id", "user_id", "role_id", "trust_id", "consumer_id",
+                    "access_token_id", "issued_before", "expires_at", "revoked_at", "audit_id",
+                    "audit_chain_id",
+                ])
+                .values_panic([
+                    event.domain_id.as_ref().map(|id| id.as_str()).into(),
+                    event.project_id.as_ref().map(|id| id.as_str()).into(),
+                    event.user_id.as_ref().map(|id| id.as_str()).into(),
+                    event.role_id.as_ref().map(|id| id.as_str()).into(),
+                    event.trust_id.as_ref().map(|id| id.as_str()).into(),
+                    event.consumer_id.as_deref().into(),
+                    event.access_token_id.as_deref().into(),
+                    time(dialect, event.issued_before).into(),
+                    opt_time(dialect, event.expires_at).into(),
+                    time(dialect, event.revoked_at).into(),
+                    event.audit_id.as_deref().into(),
+                    event.audit_chain_id.as_deref().into(),
+                ])
+                .to_owned();
+            tx.execute(&insert).await?;
+        })
+    }
+
+    /// The events that may touch a token issued at this time, oldest first.
+    pub async fn revocations_covering(
+        &self,
+        issued_at: DateTime<Utc>,
+    ) -> Result<Vec<RevocationEvent>> {
+        let mut session = self.db.session().await?;
+        let query = Query::select()
+            .columns([
+                "domain_id",
+                "project_id",
+                "user_id",
+                "role_id",
+                "trust_id",
+                "consumer_id",
+                "access_token_id",
+                "issued_before",
+                "expires_at",
+                "revoked_at",
+                "audit_id",
+                "audit_chain_id",
+            ])
+            .from("revocation_event")
+            .and_where(Expr::col("issued_before").gte(time(session.dialect(), issued_at)))
+            .order_by("id", Order::Asc)
+            .to_owned();
+        session.fetch_all(&query).await?.iter().map(read).collect()
+    }
+
+    /// Deletes events older than any token can be.
+    pub async fn purge_revocations(&self, before: DateTime<Utc>) -> Result<u64> {
+        write!(self, tx => {
+            let delete = Query::delete()
+                .from_table("revocation_event")
+                .and_where(Expr::col("revoked_at").lt(time(tx.dialect(), before)))
+                .to_owned();
+            tx.execute(&delete).await?
+        })
+    }
+}
+
+fn read(row: &Row) -> Result<RevocationEvent> {
+    let issued_before = row.opt_time("issued_before")?.unwrap_or_default();
+    Ok(RevocationEvent {
+        domain_id: row.opt_text("domain_id")?.map(Into::into),
+        project_id: row.opt_text("project_id")?.map(Into::into),
+        user_id: row.opt_text("user_id")?.map(Into::into),
+        role_id: row.opt_text("role_id")?.map(Into::into),
+        trust_id: row.opt_text("trust_id")?.map(Into::into),
+        consumer_id: row.opt_text("consumer_id")?,
+        access_token_id: row.opt_text("access_token_id")?,
+        audit_id: row.opt_text("audit_id")?,
+        audit_chain_id: row.opt_text("audit_chain_id")?,
+        expires_at: row.opt_time("expires_at")?,
+        issued_before,
+        revoked_at: row.opt_time("revoked_at")?.unwrap_or(issued_before),
+    })
+}

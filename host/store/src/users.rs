@@ -1,0 +1,602 @@
+//! Users: `user`, `local_user`, `nonlocal_user`, `federated_user`, `password` and `user_option`.
+
+use std::collections::HashMap;
+
+use archstone_model::{
+    entity::Entity,
+    id::{DomainId, UserId},
+    user::{
+        FederatedAccount, NewPassword, NewUser, StoredPassword, TimeComparison, User, UserFilter,
+        UserKind, UserOptions, UserPatch, UserWithPasswords,
+    },
+};
+use chrono::{DateTime, NaiveDate, Utc};
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement, Value};
+
+use crate::{
+    Error, Result, Store,
+    database::Session,
+    error::OnDuplicate,
+    extra::{json, opt_time, read_user_option, time, user_option_rows},
+    filter::{by_name, by_page},
+    row::Row,
+    write,
+};
+
+/// How many ids go into one `IN (...)`.
+const BATCH: usize = 500;
+
+impl Store {
+    /// # Errors
+    /// `NotFound`.
+    pub async fn user(&self, id: &UserId) -> Result<User> {
+        let mut session = self.db.session().await?;
+        load_one(&mut session, id).await
+    }
+
+    /// The local or nonlocal user with this name in this domain.
+    pub async fn user_by_name(&self, name: &str, domain_id: &DomainId) -> Result<User> {
+        let mut session = self.db.session().await?;
+        for table in ["local_user", "nonlocal_user"] {
+            let query = Query::select()
+                .column("user_id")
+                .from(table)
+                .and_where(Expr::col("name").eq(name))
+                .and_where(Expr::col("domain_id").eq(domain_id.as_str()))
+                .to_owned();
+            if let Some(row) = session.fetch_optional(&query).await? {
+                return load_one(&mut session, &UserId::from(row.text("user_id")?)).await;
+            }
+        }
+        Err(Error::not_found(Entity::User, name))
+    }
+
+    /// Users in id order.
+    pub async fn users(&self, filter: &UserFilter) -> Result<Vec<User>> {
+        let mut session = self.db.session().await?;
+        let mut query = select_users();
+        narrow(&mut query, filter, &session);
+        load(&mut session, &query).await
+    }
+
+    /// # Errors
+    /// `Conflict` where the name is taken in the domain.
+    pub async fn create_user(&self, user: &NewUser) -> Result<User> {
+        write!(self, tx => {
+            let insert = Query::insert()
+                .into_table("user")
+                .columns(["id", "extra", "enabled", "default_project_id", "created_at", "domain_id"])
+                .values_panic([
+                    user.id.as_str().into(),
+                    json(&user.extra).into(),
+                    user.enabled.into(),
+                    user.default_project_id.as_ref().map(|id| id.as_str()).into(),
+                    time(tx.dialect(), user.created_at).into(),
+                    user.domain_id.as_str().into(),
+                ])
+                .to_owned();
+            tx.execute(&insert).await?;
+            if user.federated.is_empty() || user.password.is_some() {
+                let insert = Query::insert()
+                    .into_table("local_user")
+                    .columns(["user_id", "domain_id", "name", "failed_auth_count"])
+                    .values_panic([
+                        user.id.as_str().into(),
+                        user.domain_id.as_str().into(),
+                        user.name.as_str().into(),
+                        0.into(),
+                    ])
+                    .to_owned();
+                tx.execute(&insert).await.on_duplicate(Entity::User, || {
+                    duplicate(&user.name, &user.domain_id)
+                })?;
+            }
+            if let Some(password) = &user.password {
+                add_password(tx, &user.id, password).await?;
+            }
+            set_options(tx, &user.id, &user.options).await?;
+            let name = Some(user.name.as_str());
+            add_federated(tx, &user.id, &user.federated, name).await?;
+            load_one(tx, &user.id).await?
+        })
+    }
+
+    /// # Errors
+    /// `NotFound`; `Conflict` where the new name is taken in the domain.
+    pub async fn update_user(&self, id: &UserId, patch: &UserPatch) -> Result<User> {
+        write!(self, tx => {
+            let before = load_one(tx, id).await?;
+            let mut update = Query::update();
+            update.table("user").and_where(Expr::col("id").eq(id.as_str()));
+            let mut touched = false;
+            if let Some(enabled) = patch.enabled.as_set() {
+                update.value("enabled", *enabled);
+                touched = true;
+            }
+            if let Some(project) = patch.default_project_id.as_set() {
+                update.value("default_project_id", project.as_ref().map(|id| id.as_str()));
+                touched = true;
+            }
+            if let Some(extra) = patch.extra.as_set() {
+                update.value("extra", json(extra));
+                touched = true;
+            }
+            if touched {
+                tx.execute(&update).await?;
+            }
+            if patch.enabled.as_set() == Some(&true) {
+                clear_failures(tx, id).await?;
+            }
+            if let Some(name) = patch.name.as_set() {
+                rename(tx, &before, name).await?;
+            }
+            if let Some(password) = patch.password.as_set() {
+                match password {
+                    Some(password) => add_password(tx, id, password).await?,
+                    None => {
+                        let none = NewPassword {
+                            hash: String::new(),
+                            created_at: Utc::now(),
+                            expires_at: None,
+                            self_service: false,
+                        };
+                        add_password(tx, id, &none).await?;
+                    }
+                }
+            }
+            if let Some(options) = patch.options.as_set() {
+                set_options(tx, id, options).await?;
+            }
+            if let Some(federated) = patch.federated.as_set() {
+                delete_where(tx, "federated_user", "user_id", id.as_str()).await?;
+                add_federated(tx, id, federated, Some(&before.name)).await?;
+            }
+            load_one(tx, id).await?
+        })
+    }
+
+    /// Deletes a user and everything that is theirs.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_user(&self, id: &UserId) -> Result<()> {
+        write!(self, tx => {
+            let id = id.as_str();
+            for (table, column) in [
+                ("user_group_membership", "user_id"),
+                ("expiring_user_group_membership", "user_id"),
+                ("assignment", "actor_id"),
+                ("system_assignment", "actor_id"),
+                ("credential", "user_id"),
+                ("application_credential", "user_id"),
+                ("access_rule", "user_id"),
+                ("trust", "trustor_user_id"),
+                ("trust", "trustee_user_id"),
+                ("federated_user", "user_id"),
+                ("nonlocal_user", "user_id"),
+                ("local_user", "user_id"),
+                ("user_option", "user_id"),
+            ] {
+                delete_where(tx, table, column, id).await?;
+            }
+            if delete_where(tx, "user", "id", id).await? == 0 {
+                return Err(Error::not_found(Entity::User, id));
+            }
+        })
+    }
+
+    /// A user with their passwords, oldest first.
+    pub async fn user_with_passwords(&self, id: &UserId) -> Result<UserWithPasswords> {
+        let mut session = self.db.session().await?;
+        let user = load_one(&mut session, id).await?;
+        let query = Query::select()
+            .columns([
+                "password_hash",
+                "created_at_int",
+                "self_service",
+                "failed_auth_count",
+                "failed_auth_at",
+            ])
+            .expr_as(Expr::col(("password", "expires_at")), "expires_at")
+            .from("local_user")
+            .join(
+                JoinType::LeftJoin,
+                "password",
+                Expr::col(("password", "local_user_id")).equals(("local_user", "id")),
+            )
+            .and_where(Expr::col("user_id").eq(id.as_str()))
+            .order_by("created_at_int", Order::Asc)
+            .order_by(("password", "id"), Order::Asc)
+            .to_owned();
+        let mut account = UserWithPasswords {
+            user,
+            passwords: Vec::new(),
+            failed_auth_count: 0,
+            failed_auth_at: None,
+        };
+        for row in session.fetch_all(&query).await? {
+            account.failed_auth_count = row
+                .opt_int("failed_auth_count")?
+                .and_then(|count| count.try_into().ok())
+                .unwrap_or(0);
+            account.failed_auth_at = row.opt_time("failed_auth_at")?;
+            if let Some(created_at) = row.opt_micros("created_at_int")? {
+                account.passwords.push(StoredPassword {
+                    hash: row.opt_text("password_hash")?,
+                    created_at,
+                    expires_at: row.opt_time("expires_at")?,
+                    self_service: row.bool("self_service")?,
+                });
+            }
+        }
+        Ok(account)
+    }
+
+    /// Counts a failed login.
+    pub async fn record_failed_login(&self, id: &UserId, now: DateTime<Utc>) -> Result<()> {
+        write!(self, tx => {
+            let update = Query::update()
+                .table("local_user")
+                .value("failed_auth_count", Expr::cust("COALESCE(failed_auth_count, 0) + 1"))
+                .value("failed_auth_at", time(tx.dialect(), now))
+                .and_where(Expr::col("user_id").eq(id.as_str()))
+                .to_owned();
+            tx.execute(&update).await?;
+        })
+    }
+
+    /// Forgets failed logins.
+    pub async fn reset_failed_logins(&self, id: &UserId) -> Result<()> {
+        write!(self, tx => { clear_failures(tx, id).await? })
+    }
+
+    /// Notes the day of a user's last login.
+    pub async fn record_activity(&self, id: &UserId, day: NaiveDate) -> Result<()> {
+        write!(self, tx => {
+            let update = Query::update()
+                .table("user")
+                .value("last_active_at", day)
+                .and_where(Expr::col("id").eq(id.as_str()))
+                .to_owned();
+            tx.execute(&update).await?;
+        })
+    }
+}
+
+pub(crate) fn select_users() -> SelectStatement {
+    Query::select()
+        .expr_as(Expr::col(("user", "id")), "id")
+        .expr_as(Expr::col(("user", "domain_id")), "domain_id")
+        .expr_as(Expr::col(("user", "extra")), "extra")
+        .expr_as(Expr::col(("user", "enabled")), "enabled")
+        .expr_as(
+            Expr::col(("user", "default_project_id")),
+            "default_project_id",
+        )
+        .expr_as(Expr::col(("user", "created_at")), "created_at")
+        .expr_as(Expr::col(("user", "last_active_at")), "last_active_at")
+        .expr_as(Expr::col(("local_user", "name")), "local_name")
+        .expr_as(Expr::col(("nonlocal_user", "name")), "nonlocal_name")
+        .from("user")
+        .join(
+            JoinType::LeftJoin,
+            "local_user",
+            Expr::col(("local_user", "user_id")).equals(("user", "id")),
+        )
+        .join(
+            JoinType::LeftJoin,
+            "nonlocal_user",
+            Expr::col(("nonlocal_user", "user_id")).equals(("user", "id")),
+        )
+        .to_owned()
+}
+
+pub(crate) fn narrow(query: &mut SelectStatement, filter: &UserFilter, session: &Session) {
+    if let Some(domain_id) = &filter.domain_id {
+        query.and_where(Expr::col(("user", "domain_id")).eq(domain_id.as_str()));
+    }
+    if let Some(enabled) = filter.enabled {
+        query.and_where(Expr::col(("user", "enabled")).eq(enabled));
+    }
+    by_name(query, ("local_user", "name"), &filter.names);
+    let external = [
+        ("idp_id", filter.idp_id.as_ref().map(|id| id.as_str())),
+        (
+            "protocol_id",
+            filter.protocol_id.as_ref().map(|id| id.as_str()),
+        ),
+        ("unique_id", filter.unique_id.as_deref()),
+    ];
+    if external.iter().any(|(_, value)| value.is_some()) {
+        let mut federated = Query::select();
+        federated.column("user_id").from("federated_user");
+        for (column, value) in external {
+            if let Some(value) = value {
+                federated.and_where(Expr::col(column).eq(value));
+            }
+        }
+        query.and_where(Expr::col(("user", "id")).in_subquery(federated));
+    }
+    for (comparison, when) in &filter.password_expires {
+        let column = Expr::col(("password", "expires_at"));
+        let when: Value = time(session.dialect(), *when);
+        let condition = match comparison {
+            TimeComparison::Before => column.lt(when),
+            TimeComparison::NotAfter => column.lte(when),
+            TimeComparison::After => column.gt(when),
+            TimeComparison::NotBefore => column.gte(when),
+            TimeComparison::At => column.eq(when),
+            TimeComparison::NotAt => column.ne(when),
+        };
+        let expiring = Query::select()
+            .column(("local_user", "user_id"))
+            .from("password")
+            .join(
+                JoinType::InnerJoin,
+                "local_user",
+                Expr::col(("password", "local_user_id")).equals(("local_user", "id")),
+            )
+            .and_where(condition)
+            .to_owned();
+        query.and_where(Expr::col(("user", "id")).in_subquery(expiring));
+    }
+    by_page(query, ("user", "id"), &filter.page);
+}
+
+async fn load_one(session: &mut Session, id: &UserId) -> Result<User> {
+    let mut query = select_users();
+    query.and_where(Expr::col(("user", "id")).eq(id.as_str()));
+    let found = load(session, &query).await?.into_iter().next();
+    found.ok_or_else(|| Error::not_found(Entity::User, id.as_str()))
+}
+
+/// Runs a query made by [`select_users`] and completes each user with what other tables hold.
+pub(crate) async fn load(session: &mut Session, query: &SelectStatement) -> Result<Vec<User>> {
+    let mut users = Vec::new();
+    for row in session.fetch_all(query).await? {
+        users.push(read(&row)?);
+    }
+    let places: HashMap<String, usize> = users
+        .iter()
+        .enumerate()
+        .map(|(place, user)| (user.id.to_string(), place))
+        .collect();
+    let ids: Vec<String> = users.iter().map(|user| user.id.to_string()).collect();
+    for batch in ids.chunks(BATCH) {
+        let is_in_batch = || Expr::col("user_id").is_in(batch.iter().map(String::as_str));
+        let options = Query::select()
+            .columns(["user_id", "option_id", "option_value"])
+            .from("user_option")
+            .and_where(is_in_batch())
+            .to_owned();
+        for row in session.fetch_all(&options).await? {
+            if let Some(place) = places.get(&row.text("user_id")?) {
+                let value = row.opt_text("option_value")?;
+                let options = &mut users[*place].options;
+                read_user_option(options, &row.text("option_id")?, value.as_deref());
+            }
+        }
+        let passwords = Query::select()
+            .column("user_id")
+            .expr_as(Expr::col(("password", "expires_at")), "expires_at")
+            .from("password")
+            .join(
+                JoinType::InnerJoin,
+                "local_user",
+                Expr::col(("password", "local_user_id")).equals(("local_user", "id")),
+            )
+            .and_where(is_in_batch())
+            .order_by("created_at_int", Order::Asc)
+            .order_by(("password", "id"), Order::Asc)
+            .to_owned();
+        for row in session.fetch_all(&passwords).await? {
+            if let Some(place) = places.get(&row.text("user_id")?) {
+                users[*place].password_expires_at = row.opt_time("expires_at")?;
+            }
+        }
+        let federated = Query::select()
+            .columns([
+                "user_id",
+                "idp_id",
+                "protocol_id",
+                "unique_id",
+                "display_name",
+            ])
+            .from("federated_user")
+            .and_where(is_in_batch())
+            .order_by("id", Order::Asc)
+            .to_owned();
+        for row in session.fetch_all(&federated).await? {
+            if let Some(place) = places.get(&row.text("user_id")?) {
+                let user = &mut users[*place];
+                let account = FederatedAccount {
+                    idp_id: row.text("idp_id")?.into(),
+                    protocol_id: row.text("protocol_id")?.into(),
+                    unique_id: row.text("unique_id")?,
+                    display_name: row.opt_text("display_name")?,
+                };
+                if user.name.is_empty() {
+                    user.name = account.display_name.clone().unwrap_or_default();
+                }
+                user.federated.push(account);
+            }
+        }
+    }
+    Ok(users)
+}
+
+fn read(row: &Row) -> Result<User> {
+    let (kind, name) = match (row.opt_text("local_name")?, row.opt_text("nonlocal_name")?) {
+        (Some(name), _) => (UserKind::Local, name),
+        (None, Some(name)) => (UserKind::NonLocal, name),
+        (None, None) => (UserKind::Federated, String::new()),
+    };
+    Ok(User {
+        id: row.text("id")?.into(),
+        domain_id: row.text("domain_id")?.into(),
+        name,
+        kind,
+        enabled: row.opt_bool("enabled")?.unwrap_or(true),
+        default_project_id: row.opt_text("default_project_id")?.map(Into::into),
+        created_at: row.opt_time("created_at")?,
+        last_active_at: row.opt_date("last_active_at")?,
+        password_expires_at: None,
+        options: UserOptions::default(),
+        federated: Vec::new(),
+        extra: row.extra()?,
+    })
+}
+
+/// Makes a password the current one. Those before it stay as history, expired.
+async fn add_password(tx: &mut Session, id: &UserId, password: &NewPassword) -> Result<()> {
+    let dialect = tx.dialect();
+    let local_user = Query::select()
+        .column("id")
+        .from("local_user")
+        .and_where(Expr::col("user_id").eq(id.as_str()))
+        .to_owned();
+    let Some(row) = tx.fetch_optional(&local_user).await? else {
+        return Err(Error::InUse(format!(
+            "user {id} has no local account to hold a password"
+        )));
+    };
+    let local_user_id = row.int("id")?;
+    let now = password.created_at;
+    let expire_older = Query::update()
+        .table("password")
+        .value("expires_at", time(dialect, now))
+        .value("expires_at_int", now.timestamp_micros())
+        .and_where(Expr::col("local_user_id").eq(local_user_id))
+        .and_where(
+            Expr::col("expires_at")
+                .is_null()
+                .or(Expr::col("expires_at").gt(time(dialect, now))),
+        )
+        .to_owned();
+    tx.execute(&expire_older).await?;
+    let hash = (!password.hash.is_empty()).then_some(password.hash.as_str());
+    let insert = Query::insert()
+        .into_table("password")
+        .columns([
+            "local_user_id",
+            "expires_at",
+            "self_service",
+            "password_hash",
+            "created_at_int",
+            "expires_at_int",
+            "created_at",
+        ])
+        .values_panic([
+            local_user_id.into(),
+            opt_time(dialect, password.expires_at).into(),
+            password.self_service.into(),
+            hash.into(),
+            now.timestamp_micros().into(),
+            password
+                .expires_at
+                .map(|time| time.timestamp_micros())
+                .into(),
+            time(dialect, now).into(),
+        ])
+        .to_owned();
+    tx.execute(&insert).await.map(drop)
+}
+
+async fn rename(tx: &mut Session, before: &User, name: &str) -> Result<()> {
+    let (table, column) = match before.kind {
+        UserKind::Local => ("local_user", "name"),
+        UserKind::NonLocal => ("nonlocal_user", "name"),
+        UserKind::Federated => ("federated_user", "display_name"),
+    };
+    let update = Query::update()
+        .table(table)
+        .value(column, name)
+        .and_where(Expr::col("user_id").eq(before.id.as_str()))
+        .to_owned();
+    tx.execute(&update)
+        .await
+        .on_duplicate(Entity::User, || duplicate(name, &before.domain_id))
+        .map(drop)
+}
+
+async fn set_options(tx: &mut Session, id: &UserId, options: &UserOptions) -> Result<()> {
+    delete_where(tx, "user_option", "user_id", id.as_str()).await?;
+    for (option, value) in user_option_rows(options) {
+        let insert = Query::insert()
+            .into_table("user_option")
+            .columns(["user_id", "option_id", "option_value"])
+            .values_panic([id.as_str().into(), option.into(), value.into()])
+            .to_owned();
+        tx.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+async fn add_federated(
+    tx: &mut Session,
+    id: &UserId,
+    accounts: &[FederatedAccount],
+    name: Option<&str>,
+) -> Result<()> {
+    for account in accounts {
+        let insert = Query::insert()
+            .into_table("federated_user")
+            .columns([
+                "user_id",
+                "idp_id",
+                "protocol_id",
+                "unique_id",
+                "display_name",
+            ])
+            .values_panic([
+                id.as_str().into(),
+                account.idp_id.as_str().into(),
+                account.protocol_id.as_str().into(),
+                account.unique_id.as_str().into(),
+                account.display_name.as_deref().or(name).into(),
+            ])
+            .to_owned();
+        tx.execute(&insert)
+            .await
+            .map_err(|error| {
+                if error.is_reference_violation() {
+                    Error::not_found(Entity::Protocol, account.protocol_id.as_str())
+                } else {
+                    error
+                }
+            })
+            .on_duplicate(Entity::User, || {
+                format!("Duplicate federated account {} found", account.unique_id)
+            })?;
+    }
+    Ok(())
+}
+
+async fn clear_failures(tx: &mut Session, id: &UserId) -> Result<()> {
+    let dialect = tx.dialect();
+    let update = Query::update()
+        .table("local_user")
+        .value("failed_auth_count", 0)
+        .value("failed_auth_at", opt_time(dialect, None))
+        .and_where(Expr::col("user_id").eq(id.as_str()))
+        .to_owned();
+    tx.execute(&update).await.map(drop)
+}
+
+/// Deletes the rows of `table` whose `column` is `value`; says how many.
+pub(crate) async fn delete_where(
+    tx: &mut Session,
+    table: &'static str,
+    column: &'static str,
+    value: &str,
+) -> Result<u64> {
+    let delete = Query::delete()
+        .from_table(table)
+        .and_where(Expr::col(column).eq(value))
+        .to_owned();
+    tx.execute(&delete).await
+}
+
+fn duplicate(name: &str, domain_id: &DomainId) -> String {
+    format!("Duplicate entry found with name {name} at domain ID {domain_id}")
+}
