@@ -22,10 +22,11 @@ import pytest
 pytest.importorskip("keystone", reason="needs keystone==30.0.0")
 
 import keystone.conf  # noqa: E402
-from keystone.common import fernet_utils  # noqa: E402
+from keystone.common import fernet_utils, jwt_utils  # noqa: E402
 from keystone.credential.providers import fernet as credential_fernet  # noqa: E402
 from keystone.receipt import receipt_formatters  # noqa: E402
 from keystone.token import token_formatters  # noqa: E402
+from keystone.token.providers.jws import core as jws  # noqa: E402
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FIELDS = [
@@ -238,6 +239,41 @@ def test_receipts_cross_both_ways(user_id, archstone):
     sealed = formatter.create_receipt(user_id, ["password"], receipt["expires_at"])
     receipt["issued_at"] = iso(formatter.creation_time(sealed))
     assert json.loads(archstone("open-receipt", sealed)) == receipt
+
+
+@pytest.fixture(scope="module")
+def jws_keys(key_repository, tmp_path_factory):
+    """A key pair that Keystone made, with Keystone configured for it."""
+    directory = tmp_path_factory.mktemp("jws-keys")
+    private, public = directory / "private", directory / "public"
+    private.mkdir(mode=0o700)
+    public.mkdir(mode=0o700)
+    jwt_utils.create_jws_keypair(str(private / "private.pem"), str(public / "public.pem"))
+    conf = keystone.conf.CONF
+    conf.set_override("jws_private_key_repository", str(private), group="jwt_tokens")
+    conf.set_override("jws_public_key_repository", str(public), group="jwt_tokens")
+    return directory
+
+
+@pytest.mark.parametrize("kind, case", CASES)
+def test_signed_tokens_cross_both_ways(kind, case, seal_example, jws_keys):
+    def archstone(action, line):
+        done = subprocess.run(
+            [seal_example, action, jws_keys],
+            input=line + "\n", capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    token = expected(case)
+    formatter = jws.JWSFormatter()
+    opened = formatter.validate_token(archstone("jws", json.dumps(token)))
+    assert dict(zip(FIELDS, opened, strict=True)) == token
+
+    made = dict(token)
+    made.pop("issued_at")
+    sealed, token["issued_at"] = formatter.create_token(**made)
+    assert json.loads(archstone("open-jws", sealed)) == token
 
 
 def test_credentials_cross_both_ways(archstone):

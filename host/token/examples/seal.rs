@@ -5,13 +5,14 @@
 //! `token`, `receipt` and `credential` read JSON (of `archstone token inspect`, of a
 //! receipt, a string) and write what Keystone can read; `open-token`, `open-receipt` and
 //! `open-credential` are the reverse. `rotate` rotates the repository and reads nothing.
+//! For `jws` and `open-jws`, the directory holds `private/` and `public/`.
 #![allow(clippy::print_stdout)]
 
-use std::{error::Error, io, num::NonZeroUsize, sync::Arc};
+use std::{error::Error, io, num::NonZeroUsize, path::Path, sync::Arc};
 
 use archstone_token::{
-    AuthMethods, CredentialCipher, DecodedReceipt, DecodedToken, FernetTokens, KeyPurpose,
-    KeyRepository, KeyRing, Receipts,
+    AuthMethods, CredentialCipher, DecodedReceipt, DecodedToken, FernetTokens, JwsKeyRepository,
+    JwsTokens, KeyPurpose, KeyRepository, KeyRing, Receipts,
 };
 use chrono::Utc;
 use serde_json::json;
@@ -21,6 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (Some(action), Some(directory)) = (arguments.next(), arguments.next()) else {
         return Err("usage: seal ACTION KEY_DIRECTORY".into());
     };
+    if action.ends_with("jws") {
+        return jws(&action, &directory);
+    }
     let repository = KeyRepository::new(directory, KeyPurpose::Tokens);
     if action == "rotate" {
         let keys = NonZeroUsize::MIN.saturating_add(4);
@@ -30,6 +34,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = Arc::new(KeyRing::load(repository)?);
     for line in io::stdin().lines() {
         println!("{}", answer(&action, &line?, &keys)?);
+    }
+    Ok(())
+}
+
+fn jws(action: &str, directory: &str) -> Result<(), Box<dyn Error>> {
+    let methods = AuthMethods::default();
+    let directory = Path::new(directory);
+    let repository = JwsKeyRepository {
+        private_directory: directory.join("private"),
+        public_directory: directory.join("public"),
+    };
+    let tokens = JwsTokens::load(repository, methods.clone())?;
+    for line in io::stdin().lines() {
+        let line = line?;
+        if action == "jws" {
+            let token = serde_json::from_str::<DecodedToken>(&line)?.into_token(&methods)?;
+            println!("{}", tokens.seal(&token.payload, token.issued_at)?);
+        } else {
+            let opened = DecodedToken::new(&tokens.open(&line)?, &methods);
+            println!("{}", serde_json::to_string(&opened)?);
+        }
     }
     Ok(())
 }

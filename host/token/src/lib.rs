@@ -36,4 +36,4 @@ pub use payload::{Federation, TokenKind, TokenPayload};
 pub use permissions::WritableByOthers;
 pub use receipt::{OpenedReceipt, ReceiptPayload, Receipts};
 pub use repository::{KeyPurpose, KeyRepository, KeyRepositoryError, Owner, Rotation, Setup};
-pub use token::{DEFAULT_MAX_TOKEN_LENGTH, FernetTokens, OpenedToken, TokenSealer};
+pub use token::{DEFAULT_MAX_TOKEN_LENGTH, FernetTokens, OpenedToken, TokenKeysError, TokenSealer};

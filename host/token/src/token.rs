@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
 use chrono::{DateTime, Utc};
 use rand::CryptoRng;
+use thiserror::Error;
 
-use crate::{JwsTokens, KeyRing, TokenError, TokenPayload, fernet::BASE64, time};
-use base64::Engine;
+use crate::{
+    JwsKeyError, JwsTokens, KeyRepositoryError, KeyRing, TokenError, TokenPayload, fernet::BASE64,
+    time,
+};
 
 /// Longer tokens are refused unread, unless configured otherwise. Room for some 500
 /// federated groups, and what HTTP servers commonly take as one header.
@@ -50,6 +54,27 @@ impl TokenSealer {
             Self::Jws(tokens) => tokens.open(token),
         }
     }
+
+    /// Loads the keys again if their files changed, and says whether it did. Cheap
+    /// when nothing changed; call it on a timer.
+    ///
+    /// # Errors
+    /// [`TokenKeysError`] if the keys cannot be loaded; those in use stay in use.
+    pub fn reload_if_changed(&self) -> Result<bool, TokenKeysError> {
+        match self {
+            Self::Fernet(tokens) => Ok(tokens.keys.reload_if_changed()?),
+            Self::Jws(tokens) => Ok(tokens.reload_if_changed()?),
+        }
+    }
+}
+
+/// Why the keys of the configured provider cannot be loaded.
+#[derive(Debug, Error)]
+pub enum TokenKeysError {
+    #[error(transparent)]
+    Fernet(#[from] KeyRepositoryError),
+    #[error(transparent)]
+    Jws(#[from] JwsKeyError),
 }
 
 /// Fernet tokens (`[token] provider = fernet`).

@@ -242,6 +242,13 @@ fn a_repository_that_others_can_write_to_is_refused() {
 }
 
 #[test]
+fn our_own_group_may_write() {
+    let directory = Directory::set_up();
+    chmod(&directory.path, 0o770);
+    assert!(directory.repository().load().is_ok());
+}
+
+#[test]
 fn a_repository_that_everyone_can_read_is_used_with_a_warning() {
     let directory = Directory::set_up();
     chmod(&directory.path, 0o755);
