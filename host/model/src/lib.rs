@@ -1,10 +1,13 @@
 //! The nouns of an OpenStack identity service and the rules over them. Nothing here does I/O.
 
 pub mod catalog;
+pub mod clock;
 pub mod credential;
 pub mod entity;
 pub mod id;
 pub mod listing;
+pub mod password_rules;
+pub mod policy;
 pub mod project;
 pub mod revocation;
 pub mod role;

@@ -1,6 +1,6 @@
 //! Revocation events: which tokens stopped being valid, and the rule that matches them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use crate::id::{DomainId, ProjectId, RoleId, TrustId, UserId};
 
@@ -24,7 +24,9 @@ pub struct RevocationEvent {
 
 impl RevocationEvent {
     /// An event that matches every token issued up to `now`; narrow it by setting fields.
+    /// Times are whole seconds, as in Keystone's events and tokens.
     pub fn at(now: DateTime<Utc>) -> Self {
+        let now = now.trunc_subsecs(0);
         Self {
             domain_id: None,
             project_id: None,
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_event_touches_only_what_was_issued_before_it() {
-        let now = Utc::now();
+        let now = Utc::now().trunc_subsecs(0);
         let event = RevocationEvent::for_user("ada".into(), now);
         assert!(matched(&event, now));
         assert!(!matched(&event, now + TimeDelta::seconds(1)));
@@ -155,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_set_field_must_match() {
-        let now = Utc::now();
+        let now = Utc::now().trunc_subsecs(0);
         assert!(matched(
             &RevocationEvent::for_user_in_project("ada".into(), "engines".into(), now),
             now
