@@ -1,1 +1,33 @@
-fn main() {}
+//! `cargo xtask`: what a developer or the CI runs, each with one command.
+
+mod lint;
+mod machine;
+mod serve;
+mod shell;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Builds, runs and tests Archstone.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(serve::Run),
+    Test(test::Test),
+    Lint(lint::Lint),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Run(run) => run.execute(),
+        Command::Test(test) => test.execute(),
+        Command::Lint(lint) => lint.execute(),
+    }
+}

@@ -1,0 +1,94 @@
+//! `cargo xtask lint`: formatting, clippy and the rules for dependencies, for the host and for the guests.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::shell::{cargo, command, root, run, say, target, works};
+
+/// Checks formatting, clippy warnings, and licences, sources and advisories of the dependencies.
+#[derive(Debug, Args)]
+pub struct Lint {}
+
+impl Lint {
+    /// # Errors
+    ///
+    /// Fails at the first check that does.
+    pub fn execute(&self) -> Result<()> {
+        for workspace in workspaces() {
+            let manifest = workspace.join("Cargo.toml");
+            run(cargo()
+                .args(["fmt", "--all", "--check", "--manifest-path"])
+                .arg(&manifest))?;
+            run(cargo()
+                .args([
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--locked",
+                    "--manifest-path",
+                ])
+                .arg(&manifest)
+                .args(["--", "--deny", "warnings"]))?;
+        }
+        dependencies()
+    }
+}
+
+/// The host's workspace, and the guests' when there is one.
+fn workspaces() -> Vec<PathBuf> {
+    let all = [root().to_path_buf(), root().join("plugins")];
+    all.into_iter()
+        .filter(|workspace| workspace.join("Cargo.toml").exists())
+        .collect()
+}
+
+fn dependencies() -> Result<()> {
+    let deny = cargo_deny()?;
+    for workspace in workspaces() {
+        let manifest = workspace.join("Cargo.toml");
+        let check = || {
+            let mut check = command(&deny);
+            check.arg("--manifest-path").arg(&manifest);
+            check
+        };
+        let configuration = root().join("deny.toml");
+        run(check()
+            .args(["check", "--config"])
+            .arg(&configuration)
+            .args(["bans", "licenses", "sources"]))?;
+        if works(
+            check()
+                .args(["fetch", "--config"])
+                .arg(&configuration)
+                .arg("db"),
+        ) {
+            run(check()
+                .args(["check", "--config"])
+                .arg(&configuration)
+                .arg("advisories"))?;
+        } else {
+            say("");
+            say("WARNING: the advisory database cannot be fetched from this machine.");
+            say("WARNING: known vulnerabilities of the dependencies were NOT checked.");
+            say("");
+        }
+    }
+    Ok(())
+}
+
+/// cargo-deny from the path, or built once under `target/tools`.
+fn cargo_deny() -> Result<PathBuf> {
+    if works(command("cargo-deny").arg("--version")) {
+        return Ok("cargo-deny".into());
+    }
+    let tools = target().join("tools");
+    let deny = tools.join("bin/cargo-deny");
+    if !deny.exists() {
+        run(cargo()
+            .args(["install", "--locked", "cargo-deny", "--root"])
+            .arg(&tools))?;
+    }
+    Ok(deny)
+}

@@ -1,0 +1,210 @@
+"""Scripts of requests: what the YAML files in scripts/ mean, and how one request is sent.
+
+A script is a list of steps. A step is a mapping:
+
+    get: /v3/users?name=alice        the verb (get, head, post, put, patch, delete, options) and the path,
+                                     or a list of paths, each requested in turn
+    body: {user: {name: alice}}      the JSON body; `bodies: [...]` sends one request for each
+    raw: "{bad"                      a body sent as it stands
+    as: alice                        whose token goes into X-Auth-Token: `admin` if left out, or `nobody`
+    headers: {X-Subject-Token: "{bob.token}"}
+    save: alice                      keeps the object inside the answer: `{alice.id}` works from then on
+    token: alice                     keeps the answer's X-Subject-Token: `as: alice` works from then on
+    status: 201                      what Python Keystone answers; a guard against scripts that miss their point
+
+A file may also be `{config: {token: {expiration: 2}}, steps: [...]}`: options of keystone.conf for both servers. A step
+`wait: 3` waits that many seconds.
+
+`login: {user: "{alice.id}", password: ..., project: ..., domain: ..., system: true, unscoped: true}` is short for
+POST /v3/auth/tokens with a password; `{name}` stands for what earlier steps kept, on each side its own.
+"""
+
+import http.client
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from harness.servers import ADMIN_PASSWORD
+
+VERBS = ("get", "head", "post", "put", "patch", "delete", "options")
+KEYS = {*VERBS, "login", "body", "bodies", "raw", "as", "headers", "save", "token", "status", "wait"}
+REFERENCE = re.compile(r"\{([a-z_][a-z0-9_]*(?:\.[a-zA-Z0-9_-]+)*)\}")
+TIMEOUT_S = 60
+
+
+class ScriptError(Exception):
+    """A script that cannot be run as written; the message names the step."""
+
+
+@dataclass
+class Request:
+    """One request, with references such as {alice.id} still to be filled in for each side."""
+
+    method: str
+    path: str
+    body: object = None
+    raw: str | None = None
+    who: str = "admin"
+    headers: dict = field(default_factory=dict)
+    save: str | None = None
+    token: str | None = None
+    status: int | None = None
+    wait: float = 0
+
+    def __str__(self):
+        what = f"{self.method} {self.path}"
+        if self.who != "admin":
+            what += f" as {self.who}"
+        if self.raw is not None:
+            return f"{what} {self.raw!r}"[:300]
+        return what if self.body is None else f"{what} {json.dumps(self.body)}"[:300]
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+    at: float
+
+    @property
+    def json(self):
+        """The body as JSON, or None where it is none."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+
+class Side:
+    """One of the two servers, with what the script kept of its answers."""
+
+    def __init__(self, server):
+        self.server = server
+        self.names = {"admin_password": ADMIN_PASSWORD, "url": server.base}
+
+    def fill(self, value):
+        """`value` with each {reference} replaced by what this side knows under that name."""
+        if isinstance(value, dict):
+            return {self.fill(key): self.fill(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item) for item in value]
+        if isinstance(value, str):
+            return REFERENCE.sub(lambda found: str(self.look_up(found[1])), value)
+        return value
+
+    def look_up(self, path):
+        value = self.names
+        for step in path.split("."):
+            try:
+                value = value[int(step)] if isinstance(value, list) else value[step]
+            except (KeyError, IndexError, TypeError):
+                raise ScriptError(f"{self.server.name} has no {{{path}}}") from None
+        return value
+
+    def send(self, request):
+        """Sends one request, keeps what it says to keep, and gives the reply."""
+        time.sleep(request.wait)
+        headers = {"Accept": "application/json"}
+        if request.who != "nobody":
+            headers["X-Auth-Token"] = self.look_up(f"{request.who}.token")
+        body = None
+        if request.raw is not None:
+            body = request.raw.encode()
+        elif request.body is not None:
+            body = json.dumps(self.fill(request.body)).encode()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        for name, value in request.headers.items():
+            headers.pop(name, None)
+            if value is not None:
+                headers[name] = self.fill(value)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT_S)
+        try:
+            connection.request(request.method, self.fill(request.path), body, headers)
+            response = connection.getresponse()
+            reply = Reply(response.status, response.headers, response.read().decode("utf-8", "replace"), time.time())
+        finally:
+            connection.close()
+        self.keep(request, reply)
+        return reply
+
+    def keep(self, request, reply):
+        if request.save and isinstance(reply.json, dict):
+            inner = [value for key, value in reply.json.items() if key != "links"]
+            self.names.setdefault(request.save, {})
+            if inner and isinstance(inner[0], dict):
+                self.names[request.save].update(inner[0])
+            else:
+                self.names[request.save]["list"] = inner[0] if inner else []
+        if request.token and "X-Subject-Token" in reply.headers:
+            self.names.setdefault(request.token, {})["token"] = reply.headers["X-Subject-Token"]
+
+
+def login_body(options):
+    """The body of POST /v3/auth/tokens for a `login:` step."""
+    options = dict(options)
+    user = options.pop("user")
+    auth = {"identity": {"methods": ["password"], "password": {"user": user if isinstance(user, dict) else {"id": user}}}}
+    auth["identity"]["password"]["user"]["password"] = options.pop("password")
+    for kind in ("project", "domain"):
+        if kind in options:
+            target = options.pop(kind)
+            auth["scope"] = {kind: target if isinstance(target, dict) else {"id": target}}
+    if options.pop("system", False):
+        auth["scope"] = {"system": {"all": True}}
+    if options.pop("unscoped", False):
+        auth["scope"] = "unscoped"
+    if options:
+        raise ScriptError(f"login does not know {', '.join(options)}")
+    return {"auth": auth}
+
+
+def requests_of(step):
+    """The requests that one step stands for."""
+    unknown = set(step) - KEYS
+    if unknown:
+        raise ScriptError(f"a step does not know {', '.join(sorted(unknown))}: {step}")
+    kept = {"save": step.get("save"), "token": step.get("token"), "status": step.get("status")}
+    kept["headers"] = step.get("headers", {})
+    if "login" in step:
+        return [Request("POST", "/v3/auth/tokens", login_body(step["login"]), who=step.get("as", "nobody"), **kept)]
+    verb = next((verb for verb in VERBS if verb in step), None)
+    if verb is None:
+        raise ScriptError(f"a step without a verb: {step}")
+    paths = step[verb] if isinstance(step[verb], list) else [step[verb]]
+    bodies = step["bodies"] if "bodies" in step else [step.get("body")]
+    who = step.get("as", "admin")
+    return [
+        Request(verb.upper(), path, body, step.get("raw"), who, **kept)
+        for path in paths
+        for body in bodies
+    ]  # fmt: skip
+
+
+@dataclass
+class Script:
+    """A script file: its requests in order, and the options that its servers need."""
+
+    requests: list
+    config: dict
+
+
+def load(path):
+    """Reads a script file."""
+    content = yaml.safe_load(Path(path).read_text())
+    if isinstance(content, list):
+        content = {"steps": content}
+    requests, wait = [], 0
+    for step in content["steps"]:
+        if set(step) == {"wait"}:
+            wait = step["wait"]
+            continue
+        made = requests_of(step)
+        made[0].wait, wait = wait, 0
+        requests += made
+    return Script(requests, content.get("config", {}))
