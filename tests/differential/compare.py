@@ -19,14 +19,22 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?")
 TIME_TOLERANCE = timedelta(minutes=5)
 
 
+#: A difference that must be mended or explained in known_differences.yaml.
+DIFFERENT = "unexplained"
+#: Only the wording of an error message differs.
+WORDING = "wording"
+#: Python Keystone crashed, and the target did not.
+CRASH = "crash of the original"
+
+
 @dataclass
 class Difference:
-    """Where two answers differ; `soft` when only the wording of an error message does."""
+    """Where two answers differ, and of what kind this is."""
 
     where: str
     expected: object
     got: object
-    soft: bool = False
+    kind: str = DIFFERENT
 
     def __str__(self):
         return f"{self.where}: keystone {shown(self.expected)}, archstone {shown(self.got)}"
@@ -43,11 +51,15 @@ class Comparison:
     def __init__(self, expected_base, got_base):
         self.bases = expected_base, got_base
         self.apart = timedelta()
+        self.shape_only = False
         self.forward = {}
         self.backward = {}
 
-    def reply(self, expected, got):
-        """Every difference between two replies."""
+    def reply(self, expected, got, shape_only=False):
+        """Every difference between two replies; `shape_only` leaves out what strings say."""
+        self.shape_only = shape_only
+        if expected.status >= 500:
+            return [Difference("status", expected.status, got.status, CRASH if got.status < 500 else DIFFERENT)]
         self.apart = timedelta(seconds=got.at - expected.at)
         found = []
         if expected.status != got.status:
@@ -81,8 +93,8 @@ class Comparison:
         elif isinstance(expected, list) and isinstance(got, list):
             self.items(expected, got, where, found)
         elif isinstance(expected, str) and isinstance(got, str):
-            if not self.same(expected, got):
-                found.append(Difference(where, expected, got, soft=where == "error.message"))
+            if not self.shape_only and not self.same(expected, got):
+                found.append(Difference(where, expected, got, WORDING if where == "error.message" else DIFFERENT))
         elif type(expected) is not type(got) or expected != got:
             found.append(Difference(where, expected, got))
 

@@ -5,7 +5,9 @@ Python Keystone needs a tenth of a second and more for a request, so that a seco
 
 import hashlib
 import json
+import time
 from email.message import Message
+from http.client import RemoteDisconnected
 from pathlib import Path
 
 from differential.script import Reply, ScriptError, Side
@@ -24,9 +26,19 @@ def answers(name, script, directory, fresh=False):
     if kept.exists() and not fresh:
         told = json.loads(kept.read_text())
         return told["base"], [revive(reply) for reply in told["replies"]]
+    replies, missed = [], []
     with PythonKeystone(directory, script.config) as server:
         side = Side(server)
-        replies = [guarded(side, request) for request in script.requests]
+        for number, request in enumerate(script.requests, 1 - script.prologue):
+            try:
+                replies.append(sent(side, request))
+                miss = missed_point(request, replies[-1])
+            except ScriptError as failure:
+                miss = failure
+            if miss:
+                missed.append(f"#{number} {request}: {miss}")
+    if missed:
+        raise ScriptError("\n".join(missed))
     for old in KEPT_IN.glob(f"{name}-????????????????.json"):
         old.unlink()
     KEPT_IN.mkdir(parents=True, exist_ok=True)
@@ -38,13 +50,21 @@ def answers(name, script, directory, fresh=False):
     return server.base, replies
 
 
-def guarded(side, request):
-    reply = side.send(request)
+def sent(side, request):
+    """The reply; Python Keystone under uwsgi answers nothing at all where it crashes, which counts as a 500."""
+    try:
+        return side.send(request)
+    except RemoteDisconnected:
+        return Reply(500, Message(), "", time.time())
+
+
+def missed_point(request, reply):
+    """Why this reply is not what the script was written for, or None."""
     if request.status not in (None, reply.status):
-        raise ScriptError(f"{request}: Python Keystone answers {reply.status}, not {request.status}: {reply.text}")
+        return f"Python Keystone answers {reply.status}, not {request.status}: {reply.text}"
     if request.save and reply.status >= 300:
-        raise ScriptError(f"{request}: nothing to save, Python Keystone answers {reply.status}: {reply.text}")
-    return reply
+        return f"nothing to save, Python Keystone answers {reply.status}: {reply.text}"
+    return None
 
 
 def revive(flat):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from differential.compare import CRASH, DIFFERENT, WORDING
+
 KNOWN = Path(__file__).with_name("known_differences.yaml")
 
 
@@ -14,7 +16,7 @@ class Report:
         self.known = yaml.safe_load(KNOWN.read_text())
         self.seen = set()
         self.requests = Counter()
-        self.lines = {"unexplained": [], "known": [], "wording": []}
+        self.lines = {kind: [] for kind in (DIFFERENT, "known", WORDING, CRASH)}
 
     def add(self, script, number, request, differences):
         """Files each difference of one request, and gives those that nothing explains."""
@@ -26,11 +28,10 @@ class Report:
             if entry is not None:
                 self.seen.add(entry)
                 self.lines["known"].append(f"{line}\n    known: {self.known[entry]['reason']}")
-            elif difference.soft:
-                self.lines["wording"].append(line)
             else:
-                self.lines["unexplained"].append(line)
-                unexplained.append(line)
+                self.lines[difference.kind].append(line)
+                if difference.kind == DIFFERENT:
+                    unexplained.append(line)
         return unexplained
 
     def explanation(self, script, request, difference):

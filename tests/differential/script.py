@@ -10,6 +10,7 @@ A script is a list of steps. A step is a mapping:
     headers: {X-Subject-Token: "{bob.token}"}
     save: alice                      keeps the object inside the answer: `{alice.id}` works from then on
     token: alice                     keeps the answer's X-Subject-Token: `as: alice` works from then on
+    compare: shape                   compares no strings: for pages, whose content hangs on ids made at random
     status: 201                      what Python Keystone answers; a guard against scripts that miss their point
 
 A file may also be `{config: {token: {expiration: 2}}, steps: [...]}`: options of keystone.conf for both servers. A step
@@ -31,7 +32,7 @@ import yaml
 from harness.servers import ADMIN_PASSWORD
 
 VERBS = ("get", "head", "post", "put", "patch", "delete", "options")
-KEYS = {*VERBS, "login", "body", "bodies", "raw", "as", "headers", "save", "token", "status", "wait"}
+KEYS = {*VERBS, "login", "body", "bodies", "raw", "as", "headers", "save", "token", "compare", "status"}
 REFERENCE = re.compile(r"\{([a-z_][a-z0-9_]*(?:\.[a-zA-Z0-9_-]+)*)\}")
 TIMEOUT_S = 60
 
@@ -52,6 +53,7 @@ class Request:
     headers: dict = field(default_factory=dict)
     save: str | None = None
     token: str | None = None
+    compare: str = "all"
     status: int | None = None
     wait: float = 0
 
@@ -59,6 +61,8 @@ class Request:
         what = f"{self.method} {self.path}"
         if self.who != "admin":
             what += f" as {self.who}"
+        if self.headers:
+            what += f" with {self.headers}"
         if self.raw is not None:
             return f"{what} {self.raw!r}"[:300]
         return what if self.body is None else f"{what} {json.dumps(self.body)}"[:300]
@@ -170,7 +174,7 @@ def requests_of(step):
     if unknown:
         raise ScriptError(f"a step does not know {', '.join(sorted(unknown))}: {step}")
     kept = {"save": step.get("save"), "token": step.get("token"), "status": step.get("status")}
-    kept["headers"] = step.get("headers", {})
+    kept.update(headers=step.get("headers", {}), compare=step.get("compare", "all"))
     if "login" in step:
         return [Request("POST", "/v3/auth/tokens", login_body(step["login"]), who=step.get("as", "nobody"), **kept)]
     verb = next((verb for verb in VERBS if verb in step), None)
@@ -192,6 +196,8 @@ class Script:
 
     requests: list
     config: dict
+    #: How many of the requests come from the prologue.
+    prologue: int = 0
 
 
 def load(path):

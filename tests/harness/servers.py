@@ -235,7 +235,7 @@ class PythonKeystone(Server):
             "--http-socket", f"127.0.0.1:{self.port}",
             "--module", "keystone.wsgi.api:application",
             "--master", "--processes", "1", "--threads", "4",
-            "--lazy-apps", "--die-on-term", "--need-app", "--buffer-size", "65535",
+            "--lazy-apps", "--die-on-term", "--need-app", "--buffer-size", "65535", "--post-buffering", "65536",
         ]  # fmt: skip
 
 

@@ -45,29 +45,18 @@ fn workspaces() -> Vec<PathBuf> {
 }
 
 fn dependencies() -> Result<()> {
-    let deny = cargo_deny()?;
+    let program = cargo_deny()?;
     for workspace in workspaces() {
-        let manifest = workspace.join("Cargo.toml");
-        let check = || {
-            let mut check = command(&deny);
-            check.arg("--manifest-path").arg(&manifest);
-            check
+        let deny = |arguments: &[&str]| {
+            let mut deny = command(&program);
+            deny.arg("--manifest-path").arg(workspace.join("Cargo.toml"));
+            deny.arg("--config").arg(root().join("deny.toml"));
+            deny.args(arguments);
+            deny
         };
-        let configuration = root().join("deny.toml");
-        run(check()
-            .args(["check", "--config"])
-            .arg(&configuration)
-            .args(["bans", "licenses", "sources"]))?;
-        if works(
-            check()
-                .args(["fetch", "--config"])
-                .arg(&configuration)
-                .arg("db"),
-        ) {
-            run(check()
-                .args(["check", "--config"])
-                .arg(&configuration)
-                .arg("advisories"))?;
+        run(&mut deny(&["check", "bans", "licenses", "sources"]))?;
+        if works(&mut deny(&["fetch", "db"])) {
+            run(&mut deny(&["check", "advisories"]))?;
         } else {
             say("");
             say("WARNING: the advisory database cannot be fetched from this machine.");
