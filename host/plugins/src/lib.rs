@@ -1,1 +1,63 @@
-//! placeholder
+//! Runs plugins: WebAssembly components that prove who somebody is.
+//!
+//! A plugin proves; the host decides. A plugin sees one step of a login and answers with an
+//! [`Outcome`]: verified, asserted, challenged or denied. No outcome can name a local user. What
+//! plugins are and may do is defined by `wit/0.1.0` and told in `docs/plugins.md`.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use archstone_plugins::{*, Proof};
+//! # async fn example(wasm: Vec<u8>, user: Account, payload: serde_json::Value)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::new(RuntimeOptions::new(Arc::new(MemoryState::default())))?;
+//! let registry = Registry::new(runtime);
+//!
+//! // Prepared aside; what serves is not touched until `publish`.
+//! let candidate = registry.prepare("totp", wasm, Settings::default()).await?;
+//! registry.publish(candidate);
+//!
+//! // A method that proves an account is handed the user whom the host found in the payload.
+//! let method = registry.method("totp").ok_or("no such method")?;
+//! let step = match method.proves() {
+//!     Proof::Account => Step::new(payload).by(user),
+//!     Proof::Subject => Step::new(payload),
+//! };
+//! match method.authenticate(step).await? {
+//!     Outcome::Verified => {}              // the claimant owns that account
+//!     Outcome::Asserted(_assertion) => {}  // mapping rules decide who this is here
+//!     Outcome::Challenged(_challenge) => {} // 401, with the message and the continuation
+//!     Outcome::Denied(_denial) => {}       // by its reason: 400, 401 or 503
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each call gets a fresh instance from a pool and is bounded in time, computing, memory and
+//! output. What a plugin does wrong fails that call with a [`PluginError`], and nothing else.
+
+mod address;
+mod artifact_cache;
+mod bindings;
+mod breaker;
+mod call;
+mod capabilities;
+mod configuration;
+mod description;
+mod digest;
+mod engine;
+mod error;
+mod login;
+mod plugin;
+mod registry;
+mod settings;
+mod state;
+mod status;
+
+pub use digest::{Digest, NoDigest};
+pub use engine::{Runtime, RuntimeOptions};
+pub use error::{PluginError, PrepareError, RuntimeError};
+pub use login::{Account, Assertion, Challenge, Credential, Denial, Outcome, Proof, Reason, Step};
+pub use registry::{Candidate, Method, Registry};
+pub use settings::{Grants, HttpGrant, Limits, Origin, Settings};
+pub use state::{MemoryState, StateStore, StateUnavailable};
+pub use status::{LastError, PluginState, PluginStatus, Serving};

@@ -1,0 +1,74 @@
+//! `state`: short-lived values of one method, in the store that all nodes share.
+
+use std::time::Duration;
+
+use crate::{
+    Digest, StateUnavailable,
+    bindings::archstone::plugin::state::{self, StateError},
+    call::Call,
+};
+
+const LONGEST_KEY: usize = 128;
+const LONGEST_VALUE: usize = 16 << 10;
+const LONGEST_LIFE: u32 = 24 * 60 * 60;
+
+impl state::Host for Call {
+    async fn put(&mut self, key: String, value: String, seconds: u32) -> Result<(), StateError> {
+        let key = self.stored_key(&key)?;
+        check(&value, seconds)?;
+        let state = self.granted.runtime.state();
+        let kept = state.put(&self.scope(), &key, &value, ttl(seconds)).await;
+        kept.map_err(|error| self.unavailable(error))
+    }
+
+    async fn take(&mut self, key: String) -> Result<Option<String>, StateError> {
+        let key = self.stored_key(&key)?;
+        let state = self.granted.runtime.state();
+        let taken = state.take(&self.scope(), &key).await;
+        taken.map_err(|error| self.unavailable(error))
+    }
+
+    async fn put_if_absent(
+        &mut self,
+        key: String,
+        value: String,
+        seconds: u32,
+    ) -> Result<bool, StateError> {
+        let key = self.stored_key(&key)?;
+        check(&value, seconds)?;
+        let state = self.granted.runtime.state();
+        let kept = state
+            .put_if_absent(&self.scope(), &key, &value, ttl(seconds))
+            .await;
+        kept.map_err(|error| self.unavailable(error))
+    }
+}
+
+impl Call {
+    fn scope(&self) -> String {
+        format!("plugin/{}", self.granted.method)
+    }
+
+    /// Keys are stored as digests: databases compare text in ways of their own (case, trailing
+    /// blanks), and a plugin must be able to rely on its keys.
+    fn stored_key(&self, key: &str) -> Result<String, StateError> {
+        match key.len() {
+            1..=LONGEST_KEY => Ok(Digest::of(key.as_bytes()).to_string()),
+            _ => Err(StateError::Invalid),
+        }
+    }
+
+    fn unavailable(&self, error: StateUnavailable) -> StateError {
+        tracing::error!(plugin = self.granted.method, %error, "a plugin cannot reach its state");
+        StateError::Unavailable
+    }
+}
+
+fn check(value: &str, seconds: u32) -> Result<(), StateError> {
+    let valid = value.len() <= LONGEST_VALUE && (1..=LONGEST_LIFE).contains(&seconds);
+    valid.then_some(()).ok_or(StateError::Invalid)
+}
+
+fn ttl(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}

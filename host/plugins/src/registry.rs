@@ -1,0 +1,399 @@
+//! Which plugin serves which method, now. Swapped as a whole; never locked while a plugin runs.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Challenge, Digest, LastError, Outcome, PluginError, PluginState, PluginStatus, PrepareError,
+    Proof, Runtime, Settings, Step,
+    plugin::{Answer, LONGEST_CHALLENGE, LoadedPlugin, Revision},
+};
+
+/// How many versions that were replaced are kept for the logins that began on them.
+const RETIRED_VERSIONS: usize = 4;
+const RETIREMENT: Duration = Duration::from_secs(LONGEST_CHALLENGE as u64);
+
+/// All plugins of this process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    runtime: Runtime,
+    methods: ArcSwap<BTreeMap<String, Arc<Versions>>>,
+    errors: Mutex<BTreeMap<String, LastError>>,
+}
+
+/// One method's serving version, and those that it replaced not long ago.
+#[derive(Debug, Clone)]
+struct Versions {
+    serving: Arc<LoadedPlugin>,
+    retired: Vec<(Instant, Arc<LoadedPlugin>)>,
+}
+
+/// A version that is ready to serve, and does not yet.
+#[derive(Debug)]
+#[must_use = "it serves once it is published"]
+pub struct Candidate(LoadedPlugin);
+
+impl Candidate {
+    pub fn method(&self) -> &str {
+        &self.0.method
+    }
+
+    /// What the plugin calls its version.
+    pub fn version(&self) -> &str {
+        &self.0.description.version
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.0.revision.artifact
+    }
+}
+
+impl Registry {
+    pub fn new(runtime: Runtime) -> Self {
+        Self(Arc::new(Inner {
+            runtime,
+            methods: ArcSwap::default(),
+            errors: Mutex::default(),
+        }))
+    }
+
+    /// Prepares a version aside: compiles it or loads it from the cache, links what it was
+    /// granted, asks it to describe itself and to check its configuration. What serves is not
+    /// touched.
+    ///
+    /// # Errors
+    /// Why it cannot serve; [`Registry::status`] shows it too, until a version is published.
+    pub async fn prepare(
+        &self,
+        method: &str,
+        artifact: Vec<u8>,
+        settings: Settings,
+    ) -> Result<Candidate, PrepareError> {
+        let digest = Digest::of(&artifact);
+        let runtime = &self.0.runtime;
+        match LoadedPlugin::prepare(runtime, method, artifact, settings).await {
+            Ok(plugin) => Ok(Candidate(plugin)),
+            Err(error) => {
+                self.refuse(method, Some(digest), &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets a candidate serve. Calls that run finish on the version they began with, and so do
+    /// logins that were challenged by it.
+    pub fn publish(&self, candidate: Candidate) {
+        let plugin = Arc::new(candidate.0);
+        let method = plugin.method.clone();
+        self.errors().remove(&method);
+        self.change(|methods| {
+            let retired = methods.get(&method).map(|old| old.retire());
+            let versions = Versions {
+                serving: Arc::clone(&plugin),
+                retired: retired.unwrap_or_default(),
+            };
+            methods.insert(method.clone(), Arc::new(versions));
+        });
+        tracing::info!(plugin = method, version = plugin.description.version, digest = %plugin.revision.artifact.short(), "a plugin serves");
+    }
+
+    /// Ends a method. Calls that run finish.
+    pub fn withdraw(&self, method: &str) {
+        self.errors().remove(method);
+        self.change(|methods| {
+            methods.remove(method);
+        });
+        tracing::info!(plugin = method, "a plugin is withdrawn");
+    }
+
+    /// The method's serving version. What is asked of it goes to that version, whatever is
+    /// published meanwhile.
+    pub fn method(&self, name: &str) -> Option<Method> {
+        let methods = self.0.methods.load();
+        methods.get(name).map(|versions| Method {
+            versions: Arc::clone(versions),
+            runtime: self.0.runtime.clone(),
+        })
+    }
+
+    /// The names of the methods that serve.
+    pub fn methods(&self) -> Vec<String> {
+        self.0.methods.load().keys().cloned().collect()
+    }
+
+    /// Looks at one step of a login: [`Method::authenticate`] of the serving version.
+    ///
+    /// # Errors
+    /// [`PluginError::UnknownMethod`], and those of [`Method::authenticate`].
+    pub async fn authenticate(&self, method: &str, step: Step) -> Result<Outcome, PluginError> {
+        let Some(method) = self.method(method) else {
+            let method = method.to_owned();
+            return Err(PluginError::UnknownMethod { method });
+        };
+        method.authenticate(step).await
+    }
+
+    /// How every plugin is doing, those included that never served.
+    pub fn status(&self) -> Vec<PluginStatus> {
+        let methods = self.0.methods.load();
+        let mut errors = self.errors().clone();
+        let mut all: Vec<_> = methods
+            .values()
+            .map(|versions| {
+                let last_error = errors.remove(&versions.serving.method);
+                versions.status(last_error)
+            })
+            .collect();
+        let failed = errors.into_iter().map(|(method, error)| PluginStatus {
+            method,
+            state: PluginState::Failed,
+            serving: None,
+            last_error: Some(error),
+        });
+        all.extend(failed);
+        all.sort_by(|a, b| a.method.cmp(&b.method));
+        all
+    }
+
+    /// Forgets replaced versions whose last challenge has expired.
+    pub fn forget_retired(&self) {
+        let expired = |versions: &Versions| {
+            let now = Instant::now();
+            versions
+                .retired
+                .iter()
+                .any(|(since, _)| now - *since > RETIREMENT)
+        };
+        if self
+            .0
+            .methods
+            .load()
+            .values()
+            .any(|versions| expired(versions))
+        {
+            self.change(|methods| {
+                for versions in methods.values_mut().filter(|versions| expired(versions)) {
+                    let mut kept = Versions::clone(versions);
+                    kept.retired
+                        .retain(|(since, _)| since.elapsed() <= RETIREMENT);
+                    *versions = Arc::new(kept);
+                }
+            });
+        }
+    }
+
+    /// Remembers why a version does not serve.
+    pub(crate) fn refuse(&self, method: &str, digest: Option<Digest>, error: &PrepareError) {
+        let last = LastError {
+            at: self.0.runtime.clock().now(),
+            digest,
+            message: error.to_string(),
+        };
+        tracing::error!(plugin = method, %error, "a plugin version does not go live");
+        self.errors().insert(method.to_owned(), last);
+    }
+
+    fn change(&self, edit: impl Fn(&mut BTreeMap<String, Arc<Versions>>)) {
+        self.0.methods.rcu(|methods| {
+            let mut methods = BTreeMap::clone(methods);
+            edit(&mut methods);
+            methods
+        });
+    }
+
+    fn errors(&self) -> MutexGuard<'_, BTreeMap<String, LastError>> {
+        self.0.errors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Versions {
+    /// What is kept of this method's versions when another takes over.
+    fn retire(&self) -> Vec<(Instant, Arc<LoadedPlugin>)> {
+        let now = Instant::now();
+        let retired = self.retired.iter().cloned();
+        std::iter::once((now, Arc::clone(&self.serving)))
+            .chain(retired.filter(|(since, _)| now - *since <= RETIREMENT))
+            .take(RETIRED_VERSIONS)
+            .collect()
+    }
+
+    fn of_revision(&self, revision: Revision) -> Option<&Arc<LoadedPlugin>> {
+        std::iter::once(&self.serving)
+            .chain(self.retired.iter().map(|(_, plugin)| plugin))
+            .find(|plugin| plugin.revision == revision)
+    }
+
+    fn status(&self, last_error: Option<LastError>) -> PluginStatus {
+        let plugin = &self.serving;
+        PluginStatus {
+            method: plugin.method.clone(),
+            state: match last_error {
+                None => PluginState::Serving,
+                Some(_) => PluginState::ServingOlder,
+            },
+            serving: Some(crate::Serving {
+                plugin: plugin.description.plugin.clone(),
+                version: plugin.description.version.clone(),
+                summary: plugin.description.summary.clone(),
+                digest: plugin.revision.artifact,
+                settings: plugin.revision.settings,
+                loaded_at: plugin.loaded_at,
+                calls: plugin.calls.load(Ordering::Relaxed),
+                failures: plugin.failures.load(Ordering::Relaxed),
+                breaker_open: plugin.breaker_is_open(),
+            }),
+            last_error,
+        }
+    }
+}
+
+/// A method as it serves at one moment.
+#[derive(Debug, Clone)]
+pub struct Method {
+    versions: Arc<Versions>,
+    runtime: Runtime,
+}
+
+/// What the host remembers between a challenge and its answer.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    revision: Revision,
+    account: Option<String>,
+    memory: String,
+}
+
+impl Method {
+    pub fn name(&self) -> &str {
+        &self.serving().method
+    }
+
+    /// Who its answers are about: whether a [`Step`] must come with the claimed account.
+    pub fn proves(&self) -> Proof {
+        self.serving().description.proves
+    }
+
+    /// The types of the account's credentials that it may read: what belongs into
+    /// [`crate::Account::credentials`].
+    pub fn credential_types(&self) -> &[String] {
+        self.serving().credential_types()
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.serving().revision.artifact
+    }
+
+    /// What the plugin calls its version.
+    pub fn version(&self) -> &str {
+        &self.serving().description.version
+    }
+
+    /// Looks at one step of a login, in a fresh instance and within the plugin's limits. A step
+    /// that answers a challenge goes to the version that made the challenge.
+    ///
+    /// # Errors
+    /// [`PluginError`]: nothing is proven, and this login alone fails.
+    pub async fn authenticate(&self, step: Step) -> Result<Outcome, PluginError> {
+        let method = self.name().to_owned();
+        match (self.proves(), &step.account) {
+            (Proof::Account, None) => return Err(PluginError::AccountMissing { method }),
+            (Proof::Subject, Some(_)) => return Err(PluginError::AccountUnexpected { method }),
+            _ => {}
+        }
+        let handle = step.account.as_ref().map(|account| account.handle(&method));
+        let (plugin, memory) = match &step.continuation {
+            None => (self.serving(), None),
+            Some(continuation) => {
+                let (plugin, memory) = self.recall(continuation, handle.as_deref()).await?;
+                (plugin, Some(memory))
+            }
+        };
+        let answer = plugin
+            .authenticate(&step.payload, step.account, memory)
+            .await?;
+        match answer {
+            Answer::Final(outcome) => Ok(outcome),
+            Answer::Challenge {
+                message,
+                memory,
+                expires_in,
+            } => {
+                let remembered = Remembered {
+                    revision: plugin.revision,
+                    account: handle,
+                    memory,
+                };
+                Ok(Outcome::Challenged(Challenge {
+                    message,
+                    continuation: self.remember(&remembered, expires_in).await?,
+                    expires_in,
+                }))
+            }
+        }
+    }
+
+    fn serving(&self) -> &Arc<LoadedPlugin> {
+        &self.versions.serving
+    }
+
+    async fn remember(&self, what: &Remembered, ttl: Duration) -> Result<String, PluginError> {
+        let mut secret = [0; 32];
+        rand::rng().fill_bytes(&mut secret);
+        let continuation = URL_SAFE_NO_PAD.encode(secret);
+        let value = serde_json::to_string(what).unwrap_or_default();
+        let kept = self
+            .runtime
+            .state()
+            .put(&self.scope(), &key(&continuation), &value, ttl)
+            .await;
+        kept.map_err(|error| PluginError::StateUnavailable { reason: error.0 })?;
+        Ok(continuation)
+    }
+
+    /// Takes back what was remembered, which can be done once, and finds the version it belongs to.
+    async fn recall(
+        &self,
+        continuation: &str,
+        account: Option<&str>,
+    ) -> Result<(&Arc<LoadedPlugin>, String), PluginError> {
+        let refused = || PluginError::ContinuationRefused {
+            method: self.name().to_owned(),
+        };
+        let taken = self
+            .runtime
+            .state()
+            .take(&self.scope(), &key(continuation))
+            .await;
+        let value = taken
+            .map_err(|error| PluginError::StateUnavailable { reason: error.0 })?
+            .ok_or_else(refused)?;
+        let remembered: Remembered = serde_json::from_str(&value).map_err(|_| refused())?;
+        if remembered.account.as_deref() != account {
+            return Err(refused());
+        }
+        let plugin = self.versions.of_revision(remembered.revision);
+        let plugin = plugin.ok_or_else(|| PluginError::ContinuationStale {
+            method: self.name().to_owned(),
+        })?;
+        Ok((plugin, remembered.memory))
+    }
+
+    fn scope(&self) -> String {
+        format!("challenge/{}", self.name())
+    }
+}
+
+/// The store sees digests of continuations: who can read it cannot answer anybody's challenge.
+fn key(continuation: &str) -> String {
+    Digest::of(continuation.as_bytes()).to_string()
+}
