@@ -167,7 +167,7 @@ impl Registry {
     }
 
     /// Forgets replaced versions whose last challenge has expired.
-    pub fn forget_retired(&self) {
+    pub(crate) fn forget_retired(&self) {
         let expired = |versions: &Versions| {
             let now = Instant::now();
             versions

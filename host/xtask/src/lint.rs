@@ -49,7 +49,8 @@ fn dependencies() -> Result<()> {
     for workspace in workspaces() {
         let deny = |arguments: &[&str]| {
             let mut deny = command(&program);
-            deny.arg("--manifest-path").arg(workspace.join("Cargo.toml"));
+            deny.arg("--manifest-path")
+                .arg(workspace.join("Cargo.toml"));
             deny.arg("--config").arg(root().join("deny.toml"));
             deny.args(arguments);
             deny

@@ -2,6 +2,7 @@
 
 mod lint;
 mod machine;
+mod plugins;
 mod serve;
 mod shell;
 mod test;
@@ -22,6 +23,7 @@ enum Command {
     Run(serve::Run),
     Test(test::Test),
     Lint(lint::Lint),
+    Plugins(plugins::Plugins),
 }
 
 fn main() -> Result<()> {
@@ -29,5 +31,6 @@ fn main() -> Result<()> {
         Command::Run(run) => run.execute(),
         Command::Test(test) => test.execute(),
         Command::Lint(lint) => lint.execute(),
+        Command::Plugins(plugins) => plugins.execute(),
     }
 }

@@ -1,0 +1,121 @@
+//! What is loaded, what is refused, and what is not compiled twice.
+
+use std::{fs, time::Instant};
+
+use archstone_plugins::{Digest, PrepareError};
+use serde_json::json;
+
+use crate::guests::{Bench, component, settings};
+
+async fn refused(artifact: Vec<u8>, with: serde_json::Value) -> PrepareError {
+    let bench = Bench::new();
+    let prepared = bench
+        .registry
+        .prepare("method", artifact, settings(with))
+        .await;
+    prepared.unwrap_err()
+}
+
+#[tokio::test]
+async fn an_unknown_import_is_refused_by_name() {
+    let wasi = r#"(component (import "wasi:cli/environment@0.2.0" (instance
+        (export "get-arguments" (func (result (list string)))))))"#;
+    match refused(wat::parse_str(wasi).unwrap(), json!({})).await {
+        PrepareError::UnknownImport { import } => {
+            assert_eq!(import, "wasi:cli/environment@0.2.0");
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_function_of_a_known_interface_is_refused() {
+    let future = r#"(component (import "archstone:plugin/clock@0.1.0" (instance
+        (export "set" (func (param "seconds" u64))))))"#;
+    let error = refused(wat::parse_str(future).unwrap(), json!({})).await;
+    assert!(matches!(error, PrepareError::WrongWorld { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_without_the_exports_is_refused() {
+    let error = refused(wat::parse_str("(component)").unwrap(), json!({})).await;
+    assert!(matches!(error, PrepareError::WrongWorld { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_core_module_is_refused_with_advice() {
+    let error = refused(wat::parse_str("(module)").unwrap(), json!({})).await;
+    assert!(matches!(error, PrepareError::NotAComponent), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_webassembly_is_refused() {
+    let error = refused(b"#!/bin/sh".to_vec(), json!({})).await;
+    assert!(
+        matches!(error, PrepareError::DoesNotCompile { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_capability_has_to_be_granted() {
+    let error = refused(component("totp"), json!({})).await;
+    let message = error.to_string();
+    assert!(
+        matches!(error, PrepareError::NotGranted { .. }),
+        "{message}"
+    );
+    assert!(message.contains(r#""grant": {"credentials""#), "{message}");
+    let error = refused(component("hostile"), json!({})).await;
+    assert!(
+        matches!(
+            error,
+            PrepareError::NotGranted {
+                capability: "http",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_had_keeps_a_plugin_from_going_live() {
+    let config = json!({"config": {"pin": {"env": "ARCHSTONE_TEST_NO_SUCH_PIN"}}});
+    let error = refused(component("hello"), config).await;
+    assert!(
+        matches!(error, PrepareError::SecretUnavailable { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_second_start_does_not_compile_again() {
+    let home = tempfile::tempdir().unwrap();
+    let start = async || {
+        let bench = Bench::with(|mut options| {
+            options.cache = Some(home.path().join("cache"));
+            options
+        });
+        let began = Instant::now();
+        bench.serve_hello().await;
+        bench.expect_hello().await;
+        began.elapsed()
+    };
+    component("hello");
+    let cold = start().await;
+    let kept = fs::read_dir(home.path().join("cache"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let name = format!("{}.cwasm", Digest::of(&component("hello")));
+    let compiled = kept.unwrap().path().join(name);
+    let made = fs::metadata(&compiled).unwrap().modified().unwrap();
+    let warm = start().await;
+    assert!(warm * 2 < cold, "cold {cold:?}, warm {warm:?}");
+    assert_eq!(fs::metadata(&compiled).unwrap().modified().unwrap(), made);
+
+    fs::write(&compiled, b"damaged").unwrap();
+    start().await;
+    assert!(fs::metadata(&compiled).unwrap().len() > 1000);
+}

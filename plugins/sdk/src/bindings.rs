@@ -1,0 +1,10 @@
+//! The guest's side of `wit/0.1.0`, generated.
+
+wit_bindgen::generate!({
+    path: "../../wit/0.1.0",
+    world: "auth-method",
+    pub_export_macro: true,
+    export_macro_name: "export_component",
+    default_bindings_module: "archstone_plugin::bindings",
+    generate_all,
+});

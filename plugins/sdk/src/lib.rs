@@ -1,0 +1,82 @@
+//! Write plugins for Archstone in Rust.
+//!
+//! A plugin proves who somebody is; the host decides what that means. This crate is the contract
+//! of `wit/0.1.0` in the clothes of Rust: a trait to implement, a macro to export it, and one
+//! module for each capability.
+//!
+//! ```ignore
+//! use archstone_plugin::{AuthMethod, Denial, Description, Outcome, Proof, Step, secrets};
+//! use serde::Deserialize;
+//!
+//! struct Pin;
+//!
+//! #[derive(Deserialize)]
+//! struct Config {}
+//!
+//! #[derive(Deserialize)]
+//! struct Payload {
+//!     pin: String,
+//! }
+//!
+//! impl AuthMethod for Pin {
+//!     type Config = Config;
+//!
+//!     fn describe() -> Description {
+//!         Description::new("pin", env!("CARGO_PKG_VERSION"), "One PIN for everybody")
+//!             .proves(Proof::Account)
+//!             .config_schema(serde_json::json!({
+//!                 "type": "object",
+//!                 "properties": {"pin": {"type": "string", "minLength": 4}},
+//!                 "required": ["pin"],
+//!             }))
+//!             .secret_fields(["pin"])
+//!     }
+//!
+//!     fn authenticate(_config: Config, step: Step) -> Result<Outcome, Denial> {
+//!         let sent: Payload = step.payload()?;
+//!         let right = secrets::get("pin").ok_or_else(|| Denial::unavailable("no PIN is set"))?;
+//!         match archstone_plugin::signatures::equal(sent.pin.as_bytes(), right.as_bytes()) {
+//!             true => Ok(Outcome::Verified),
+//!             false => Err(Denial::rejected("wrong PIN")),
+//!         }
+//!     }
+//! }
+//!
+//! archstone_plugin::export!(Pin);
+//! ```
+//!
+//! `cargo xtask plugins` compiles it, and `archstone plugin install pin target/plugins/pin.wasm`
+//! has a running server serve it. The whole story is in `docs/plugins.md`.
+
+#[doc(hidden)]
+pub mod bindings;
+#[doc(hidden)]
+pub mod component;
+
+mod auth_method;
+mod description;
+mod outcome;
+
+pub mod clock;
+pub mod credentials;
+pub mod http;
+pub mod log;
+pub mod random;
+pub mod secrets;
+pub mod signatures;
+pub mod state;
+
+pub use auth_method::{Account, AuthMethod, Step};
+pub use description::{Capability, ConfigError, Description, Proof};
+pub use outcome::{Assertion, Challenge, Denial, Outcome, Reason};
+
+/// Makes a type that implements [`AuthMethod`] the plugin that this crate builds.
+#[macro_export]
+macro_rules! export {
+    ($method:ty) => {
+        const _: () = {
+            type Exported = $crate::component::Component<$method>;
+    $crate::bindings::export_component!(Exported with_types_in $crate::bindings);
+        };
+    };
+}
