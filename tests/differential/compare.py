@@ -56,7 +56,7 @@ class Comparison:
         self.backward = {}
 
     def reply(self, expected, got, shape_only=False):
-        """Every difference between two replies; `shape_only` leaves out what strings say."""
+        """Every difference between two replies; `shape_only` leaves out what strings and lists say."""
         self.shape_only = shape_only
         if expected.status >= 500:
             return [Difference("status", expected.status, got.status, CRASH if got.status < 500 else DIFFERENT)]
@@ -82,6 +82,7 @@ class Comparison:
 
     def value(self, expected, got, where, found):
         if isinstance(expected, dict) and isinstance(got, dict):
+            expected = {self.forward.get(key, key): item for key, item in expected.items()}
             for key in sorted({*expected, *got}):
                 at = f"{where}.{key}".lstrip(".")
                 if key not in expected:
@@ -110,6 +111,8 @@ class Comparison:
             found.append(
                 Difference(where, f"{len(left)} items, only here {missing}", f"{len(right)} items, only here {extra}")
             )
+            return
+        if self.shape_only:
             return
         for index, pair in enumerate(zip(expected, got)):
             self.value(*pair, f"{where}[{index}]", found)

@@ -10,7 +10,7 @@ A script is a list of steps. A step is a mapping:
     headers: {X-Subject-Token: "{bob.token}"}
     save: alice                      keeps the object inside the answer: `{alice.id}` works from then on
     token: alice                     keeps the answer's X-Subject-Token: `as: alice` works from then on
-    compare: shape                   compares no strings: for pages, whose content hangs on ids made at random
+    compare: shape                   compares no strings and no items of lists: for pages, cut at random ids
     status: 201                      what Python Keystone answers; a guard against scripts that miss their point
 
 A file may also be `{config: {token: {expiration: 2}}, steps: [...]}`: options of keystone.conf for both servers. A step

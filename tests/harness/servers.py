@@ -236,6 +236,8 @@ class PythonKeystone(Server):
             "--module", "keystone.wsgi.api:application",
             "--master", "--processes", "1", "--threads", "4",
             "--lazy-apps", "--die-on-term", "--need-app", "--buffer-size", "65535", "--post-buffering", "65536",
+            # uwsgi closes each connection without saying so, and a client that reuses it would be reset.
+            "--add-header", "Connection: close",
         ]  # fmt: skip
 
 

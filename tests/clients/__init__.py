@@ -1,0 +1,1 @@
+"""OpenStack's own clients against the server."""

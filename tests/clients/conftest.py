@@ -1,0 +1,49 @@
+"""A server whose catalog leads clients back to it, and the clients."""
+
+import openstack as openstacksdk
+import pytest
+
+from harness.cli import OpenStack
+from harness.servers import ADMIN_PASSWORD
+
+
+@pytest.fixture(scope="module", autouse=True)
+def catalog_leads_here(server, admin):
+    """The bootstrapped endpoints told addresses that nothing listens on."""
+    for endpoint in admin.get("/endpoints").ok()["endpoints"]:
+        admin.patch(f"/endpoints/{endpoint['id']}", endpoint={"url": server.url}).ok()
+
+
+@pytest.fixture(scope="module")
+def openstack(server):
+    """The `openstack` command as the administrator."""
+    return OpenStack(server)
+
+
+@pytest.fixture
+def connect(server):
+    """Connections of openstacksdk: `connect(username="alice", password="...", system_scope="all")`."""
+    opened = []
+
+    def connect_as(auth_type="password", **auth):
+        connection = openstacksdk.connect(
+            auth_type=auth_type, auth={"auth_url": server.url, **auth}, region_name="RegionOne", load_yaml_config=False
+        )
+        opened.append(connection)
+        return connection
+
+    yield connect_as
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def cloud(connect):
+    """A connection as the administrator."""
+    return connect(
+        username="admin",
+        password=ADMIN_PASSWORD,
+        project_name="admin",
+        user_domain_id="default",
+        project_domain_id="default",
+    )

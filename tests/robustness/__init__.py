@@ -1,0 +1,1 @@
+"""What no client should send, and what no server should lose."""
