@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config, items):
         return
     for item in items:
         if item.get_closest_marker("archstone_only"):
-            item.add_marker(pytest.mark.skip(reason="Python Keystone does not offer this"))
+            item.add_marker(pytest.mark.skip(reason="Python Keystone does not promise this"))
 
 
 @pytest.fixture(scope="session")

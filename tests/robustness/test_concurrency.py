@@ -10,6 +10,7 @@ from harness.api import Api
 WRITERS = 16
 ROUNDS = 25
 
+pytestmark = pytest.mark.archstone_only
 
 
 def at_once(work):

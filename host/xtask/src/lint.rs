@@ -1,6 +1,6 @@
 //! `cargo xtask lint`: formatting, clippy and the rules for dependencies, for the host and for the guests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -17,31 +17,38 @@ impl Lint {
     /// Fails at the first check that does.
     pub fn execute(&self) -> Result<()> {
         for workspace in workspaces() {
-            let manifest = workspace.join("Cargo.toml");
-            run(cargo()
-                .args(["fmt", "--all", "--check", "--manifest-path"])
-                .arg(&manifest))?;
+            let cargo = || {
+                let mut cargo = cargo();
+                cargo.current_dir(&workspace);
+                cargo
+            };
+            run(cargo().args(["fmt", "--all", "--check"]))?;
             run(cargo()
                 .args([
                     "clippy",
                     "--workspace",
                     "--all-targets",
                     "--locked",
-                    "--manifest-path",
+                    "--target-dir",
                 ])
-                .arg(&manifest)
+                .arg(target_of(&workspace))
                 .args(["--", "--deny", "warnings"]))?;
         }
         dependencies()
     }
 }
 
-/// The host's workspace, and the guests' when there is one.
-fn workspaces() -> Vec<PathBuf> {
-    let all = [root().to_path_buf(), root().join("plugins")];
-    all.into_iter()
-        .filter(|workspace| workspace.join("Cargo.toml").exists())
-        .collect()
+/// The host's workspace and the guests'.
+fn workspaces() -> [PathBuf; 2] {
+    [root().to_path_buf(), root().join("plugins")]
+}
+
+fn target_of(workspace: &Path) -> PathBuf {
+    if workspace == root() {
+        target()
+    } else {
+        target().join("guests")
+    }
 }
 
 fn dependencies() -> Result<()> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
+use archstone_plugin_kit::build_plugins;
 use clap::Args;
 
 use crate::shell::{cargo, command, root, run, say, target};
@@ -61,6 +62,7 @@ impl Run {
     }
 
     fn build(&self) -> Result<PathBuf> {
+        build_plugins(root())?;
         let mut build = cargo();
         build.args(["build", "--package", "archstone", "--locked"]);
         if self.release {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use archstone_plugin_kit::build_plugins;
 use clap::{Args, ValueEnum};
 
 use crate::machine;
@@ -66,6 +67,7 @@ impl Test {
         if !self.no_packages {
             machine::install_packages()?;
         }
+        build_plugins(root())?;
         run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
         if parts.contains(&Part::Rust) {
             host_tests()?;
