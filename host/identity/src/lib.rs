@@ -1,1 +1,148 @@
-//! placeholder
+//! The service layer: it decides. Who may log in and how, what a token is good for, who may do what
+//! to which entity, and what a change brings with it. It speaks to storage, tokens and plugins
+//! below, and knows nothing of HTTP.
+//!
+//! [`Identity`] is the whole of it; its methods are grouped by area in one file each. Every
+//! operation on behalf of somebody takes a [`Caller`], which only a valid token gives.
+
+mod application_credentials;
+mod assignments;
+mod audit;
+mod authentication;
+mod bootstrap;
+mod caller;
+mod catalog;
+mod credentials;
+mod error;
+mod groups;
+mod options;
+mod passwords;
+mod projects;
+mod roles;
+mod scope;
+mod subject;
+mod tokens;
+mod users;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use archstone_model::{clock::Clock, password_rules::PasswordRules, policy::PolicyEngine};
+use archstone_store::Store;
+use archstone_token::{AuthMethods, CredentialCipher, Receipts, TokenSealer};
+use chrono::{DateTime, Utc};
+
+pub use crate::{
+    application_credentials::{
+        AccessRuleCreation, ApplicationCredentialCreation, CreatedApplicationCredential, RoleName,
+    },
+    assignments::{AssignmentQuery, EffectiveAssignment, Named},
+    authentication::{
+        AuthRequest, DomainReference, IssuedToken, ProjectReference, RequestedScope, UserReference,
+    },
+    bootstrap::{Bootstrap, Bootstrapped},
+    caller::Caller,
+    catalog::{CatalogEndpoint, CatalogService},
+    credentials::{Credential, CredentialChange, CredentialCreation},
+    error::{Error, ReceiptIssued, Result},
+    groups::{GroupChange, GroupCreation},
+    options::Options,
+    passwords::{HashAlgorithm, HashOptions, PasswordHasher},
+    projects::{DomainCreation, ProjectChange, ProjectCreation},
+    roles::{RoleChange, RoleCreation},
+    subject::{
+        Delegation, DomainRef, FederatedOrigin, ProjectRef, TokenScope, TrustDelegation, UserRef,
+        ValidToken,
+    },
+    tokens::ValidationOptions,
+    users::{UserChange, UserCreation},
+};
+
+/// What the service layer is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: Store,
+    pub tokens: TokenSealer,
+    pub receipts: Receipts,
+    pub credential_cipher: CredentialCipher,
+    pub auth_methods: AuthMethods,
+    pub passwords: PasswordHasher,
+    pub compliance: PasswordRules,
+    pub policy: PolicyEngine,
+    pub options: Options,
+    pub clock: Clock,
+}
+
+/// The identity service.
+#[derive(Debug)]
+pub struct Identity {
+    store: Store,
+    tokens: TokenSealer,
+    receipts: Receipts,
+    credential_cipher: CredentialCipher,
+    auth_methods: AuthMethods,
+    passwords: PasswordHasher,
+    compliance: PasswordRules,
+    policy: ArcSwap<PolicyEngine>,
+    options: Options,
+    clock: Clock,
+}
+
+impl Identity {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            store: parts.store,
+            tokens: parts.tokens,
+            receipts: parts.receipts,
+            credential_cipher: parts.credential_cipher,
+            auth_methods: parts.auth_methods,
+            passwords: parts.passwords,
+            compliance: parts.compliance,
+            policy: ArcSwap::from_pointee(parts.policy),
+            options: parts.options,
+            clock: parts.clock,
+        }
+    }
+
+    /// Puts a new policy in force for every decision from now on.
+    pub fn replace_policy(&self, policy: PolicyEngine) {
+        self.policy.store(Arc::new(policy));
+    }
+
+    /// Takes up token keys that changed on disk.
+    ///
+    /// # Errors
+    /// Where the new keys cannot be used; the old ones stay in use.
+    pub fn reload_keys(&self) -> Result<bool> {
+        self.tokens.reload_if_changed().map_err(Error::internal)
+    }
+
+    /// Whether requests can be answered.
+    ///
+    /// # Errors
+    /// `Unavailable` where the database does not answer.
+    pub async fn ready(&self) -> Result<()> {
+        self.store.ping().await.map_err(Error::from)
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// A page no longer than `[DEFAULT] list_limit`.
+    pub(crate) fn bounded(
+        &self,
+        mut page: archstone_model::listing::Page,
+    ) -> archstone_model::listing::Page {
+        page.limit = match (page.limit, self.options.list_limit) {
+            (Some(asked), Some(most)) => Some(asked.min(most)),
+            (asked, most) => asked.or(most),
+        };
+        page
+    }
+}
+
+/// A new entity id: 32 hexadecimal digits.
+pub(crate) fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}

@@ -11,6 +11,7 @@ pub mod policy;
 pub mod project;
 pub mod revocation;
 pub mod role;
+pub mod roles;
 pub mod scope;
 pub mod secret;
 pub mod user;

@@ -1,0 +1,159 @@
+//! How a failure becomes an HTTP answer in Keystone's error shape:
+//! `{"error": {"code": 404, "message": "...", "title": "Not Found"}}`.
+//!
+//! [`identity::Error`](archstone_identity::Error) says what went wrong; this is the only place
+//! that knows status codes. What only an operator may read goes to the log here.
+
+use archstone_identity as identity;
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::links::BaseUrl;
+
+/// A handler's result.
+pub type Result<T = Response, E = ApiError> = std::result::Result<T, E>;
+
+/// An error answer.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    message: String,
+    /// Extra members of the `error` object.
+    details: Option<(&'static str, Value)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// A body that replaces the usual error object (auth receipts).
+    body: Option<Value>,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), details: None, headers: Vec::new(), body: None }
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// No route has this path.
+    pub fn unknown_url() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "The requested URL was not found on the server. If you entered the URL manually \
+             please check your spelling and try again.",
+        )
+    }
+
+    /// The path exists, for other methods.
+    pub fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "The method is not allowed for the requested URL.",
+        )
+    }
+
+    /// A route of Keystone's that this server does not serve yet.
+    pub fn not_implemented() -> Self {
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "The action you have requested has not been implemented.",
+        )
+    }
+
+    /// The body is longer than `[oslo_middleware] max_request_body_size`.
+    pub fn body_too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request is too large.")
+    }
+
+    /// The status this error answers with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+}
+
+impl From<identity::Error> for ApiError {
+    fn from(error: identity::Error) -> Self {
+        use identity::Error as E;
+        let status = match &error {
+            E::Invalid(_) => StatusCode::BAD_REQUEST,
+            E::Unauthenticated { .. }
+            | E::LoginRefused { .. }
+            | E::MoreStepsNeeded { .. }
+            | E::MoreMethodsNeeded { .. }
+            | E::UnsupportedMethod { .. } => StatusCode::UNAUTHORIZED,
+            E::ForbiddenAction { .. } | E::Forbidden { .. } | E::Refused(_) => {
+                StatusCode::FORBIDDEN
+            }
+            E::NotFound { .. } | E::Missing(_) => StatusCode::NOT_FOUND,
+            E::Conflict { .. } => StatusCode::CONFLICT,
+            E::Gone => StatusCode::GONE,
+            E::Overloaded { .. } | E::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            E::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        match error.reason() {
+            Some(reason) if status.is_server_error() => {
+                tracing::error!(reason, "the request failed");
+            }
+            Some(reason) => tracing::info!(reason, status = status.as_u16(), "request refused"),
+            None => {}
+        }
+        let answer = Self::new(status, error.to_string());
+        match error {
+            E::MoreStepsNeeded { continuation } => {
+                Self { details: Some(("identity", continuation)), ..answer }
+            }
+            E::UnsupportedMethod { supported } => {
+                Self { details: Some(("identity", json!({ "methods": supported }))), ..answer }
+            }
+            E::MoreMethodsNeeded { receipt, .. } => Self { body: Some(receipt.body), ..answer }
+                .with_header(
+                    HeaderName::from_static("openstack-auth-receipt"),
+                    // The receipt is what this answer is for.
+                    receipt.receipt.expose(),
+                ),
+            E::Overloaded { retry_after_seconds } => {
+                answer.with_header(header::RETRY_AFTER, &retry_after_seconds.to_string())
+            }
+            _ => answer,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = self.body.unwrap_or_else(|| {
+            let mut error = json!({
+                "code": self.status.as_u16(),
+                "message": self.message,
+                "title": self.status.canonical_reason().unwrap_or("Error"),
+            });
+            if let (Some((name, value)), Some(members)) = (self.details, error.as_object_mut()) {
+                members.insert(name.to_owned(), value);
+            }
+            json!({ "error": error })
+        });
+        let mut response = (self.status, Json(body)).into_response();
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+/// Adds the `WWW-Authenticate` challenge that Keystone sends with every 401.
+pub(crate) fn add_challenge(response: &mut Response, base_url: &BaseUrl) {
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return;
+    }
+    if let Ok(value) = HeaderValue::from_str(&format!("Keystone uri=\"{base_url}/v3\"")) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+}

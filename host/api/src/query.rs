@@ -1,0 +1,127 @@
+//! Query strings of lists: `limit` and `marker`, `name` filters in all their forms, booleans in all
+//! of theirs. Unknown filters are ignored, as in Keystone.
+
+use archstone_model::listing::{Comparison, NameFilter, Page};
+use axum::{
+    extract::{FromRequestParts, RawQuery},
+    http::request::Parts,
+};
+use url::form_urlencoded;
+
+use crate::error::ApiError;
+
+/// The decoded pairs of a query string, in order.
+#[derive(Debug, Default)]
+pub struct ListQuery {
+    pairs: Vec<(String, String)>,
+    raw: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let raw = RawQuery::from_request_parts(parts, state).await.ok().and_then(|query| query.0);
+        let pairs = form_urlencoded::parse(raw.as_deref().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+        Ok(Self { pairs, raw })
+    }
+}
+
+impl ListQuery {
+    /// The first value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter is present, with or without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// A boolean filter: everything but `0`, `false`, `no`, `off`, `n`, `f` is true.
+    pub fn bool(&self, name: &str) -> Option<bool> {
+        self.get(name).map(|value| {
+            !matches!(
+                value.to_ascii_lowercase().as_str(),
+                "0" | "false" | "no" | "off" | "n" | "f"
+            )
+        })
+    }
+
+    /// A boolean that must be spelled as true to be true, such as `allow_expired`.
+    pub fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| {
+            matches!(
+                value.to_ascii_lowercase().as_str(),
+                "1" | "true" | "yes" | "on" | "y" | "t"
+            )
+        })
+    }
+
+    /// The filters on an entity's name: `name=x`, `name__contains=x`, ...
+    pub fn names(&self) -> Vec<NameFilter> {
+        self.pairs
+            .iter()
+            .filter_map(|(key, value)| {
+                let comparison = match key.strip_prefix("name")? {
+                    "" => Comparison::Equals,
+                    suffix => Comparison::from_suffix(suffix.strip_prefix("__")?)?,
+                };
+                Some(NameFilter { comparison, value: value.clone() })
+            })
+            .collect()
+    }
+
+    /// The page that `limit` and `marker` ask for.
+    ///
+    /// # Errors
+    /// 400 where `limit` is not a number.
+    pub fn page(&self) -> Result<Page, ApiError> {
+        let limit = self
+            .get("limit")
+            .map(|limit| {
+                limit.parse::<u64>().map_err(|_| {
+                    ApiError::bad_request(format!(
+                        "Invalid input for field 'limit': '{limit}' is not a number of entries"
+                    ))
+                })
+            })
+            .transpose()?;
+        Ok(Page { limit, marker: self.get("marker").map(str::to_owned) })
+    }
+
+    /// The query as it was sent, with its question mark, for the `self` link.
+    pub fn suffix(&self) -> String {
+        self.raw.as_ref().map_or_else(String::new, |raw| format!("?{raw}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(raw: &str) -> ListQuery {
+        ListQuery {
+            pairs: form_urlencoded::parse(raw.as_bytes()).into_owned().collect(),
+            raw: Some(raw.to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_boolean_filter_is_true_unless_it_says_no() {
+        assert_eq!(query("enabled").bool("enabled"), Some(true));
+        assert_eq!(query("enabled=0").bool("enabled"), Some(false));
+        assert_eq!(query("enabled=False").bool("enabled"), Some(false));
+        assert_eq!(query("").bool("enabled"), None);
+    }
+
+    #[test]
+    fn name_filters_keep_their_comparison() {
+        assert_eq!(
+            query("name__icontains=ada&names=x&name__bogus=y").names(),
+            [NameFilter { comparison: Comparison::ContainsIgnoringCase, value: "ada".to_owned() }]
+        );
+    }
+}

@@ -1,0 +1,378 @@
+//! `/v3/users` and what hangs directly under one user.
+
+use archstone_identity::{UserChange, UserCreation};
+use archstone_model::{
+    Extra,
+    id::{DomainId, IdentityProviderId, ProjectId, ProtocolId, UserId},
+    listing::Change,
+    secret::Secret,
+    user::{FederatedAccount, TimeComparison, User, UserFilter, UserOptions},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    body::{Body, LenientBool, nullable},
+    caller::Authenticated,
+    error::{ApiError, Result},
+    links::{BaseUrl, ListLinks, SelfLink},
+    query::ListQuery,
+    time::iso,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, update, delete))
+        .routes(routes!(change_password))
+}
+
+/// Lists users.
+#[utoipa::path(get, path = "/users", tag = "users", responses((status = 200, body = UserList)))]
+async fn list(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    query: ListQuery,
+) -> Result<Json<UserList>> {
+    let users = app.identity.users(&caller, filter(&query)?).await?;
+    Ok(Json(UserList {
+        users: users.into_iter().map(|user| UserView::new(user, &base_url)).collect(),
+        links: ListLinks::complete(base_url.v3(format_args!("users{}", query.suffix()))),
+    }))
+}
+
+/// Creates a user.
+#[utoipa::path(post, path = "/users", tag = "users", request_body = UserCreateRequest,
+    responses((status = 201, body = UserEnvelope)))]
+async fn create(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Body(request): Body<UserCreateRequest>,
+) -> Result<(StatusCode, Json<UserEnvelope>)> {
+    let user = app.identity.create_user(&caller, request.user.into()).await?;
+    Ok((StatusCode::CREATED, Json(UserEnvelope { user: UserView::new(user, &base_url) })))
+}
+
+/// Shows a user.
+#[utoipa::path(get, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path)),
+    responses((status = 200, body = UserEnvelope)))]
+async fn show(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(user_id): Path<UserId>,
+) -> Result<Json<UserEnvelope>> {
+    let user = app.identity.user(&caller, &user_id).await?;
+    Ok(Json(UserEnvelope { user: UserView::new(user, &base_url) }))
+}
+
+/// Changes a user.
+#[utoipa::path(patch, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path)),
+    request_body = UserUpdateRequest, responses((status = 200, body = UserEnvelope)))]
+async fn update(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(user_id): Path<UserId>,
+    Body(request): Body<UserUpdateRequest>,
+) -> Result<Json<UserEnvelope>> {
+    if request.user.id.as_ref().is_some_and(|id| *id != user_id) {
+        return Err(ApiError::bad_request("Cannot change user ID"));
+    }
+    let user = app.identity.update_user(&caller, &user_id, request.user.into()).await?;
+    Ok(Json(UserEnvelope { user: UserView::new(user, &base_url) }))
+}
+
+/// Deletes a user.
+#[utoipa::path(delete, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path)),
+    responses((status = 204)))]
+async fn delete(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(user_id): Path<UserId>,
+) -> Result<StatusCode> {
+    app.identity.delete_user(&caller, &user_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes one's own password. The old password is the proof; no token is needed.
+#[utoipa::path(post, path = "/users/{user_id}/password", tag = "users",
+    params(("user_id" = String, Path)), request_body = PasswordChangeRequest,
+    responses((status = 204)))]
+async fn change_password(
+    State(app): State<App>,
+    Path(user_id): Path<UserId>,
+    Body(request): Body<PasswordChangeRequest>,
+) -> Result<StatusCode> {
+    let PasswordChange { original_password, password } = request.user;
+    app.identity.change_own_password(&user_id, &original_password, &password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn filter(query: &ListQuery) -> Result<UserFilter> {
+    Ok(UserFilter {
+        domain_id: query.get("domain_id").map(DomainId::from),
+        enabled: query.bool("enabled"),
+        names: query.names(),
+        idp_id: query.get("idp_id").map(IdentityProviderId::from),
+        protocol_id: query.get("protocol_id").map(ProtocolId::from),
+        unique_id: query.get("unique_id").map(str::to_owned),
+        password_expires: query
+            .get("password_expires_at")
+            .map(password_expiry)
+            .transpose()?
+            .into_iter()
+            .collect(),
+        page: query.page()?,
+    })
+}
+
+/// Reads `lt:2026-01-01T00:00:00Z`; without an operator the time must be met exactly.
+fn password_expiry(text: &str) -> Result<(TimeComparison, DateTime<Utc>)> {
+    let (comparison, time) = match text.split_once(':') {
+        Some(("lt", time)) => (TimeComparison::Before, time),
+        Some(("lte", time)) => (TimeComparison::NotAfter, time),
+        Some(("gt", time)) => (TimeComparison::After, time),
+        Some(("gte", time)) => (TimeComparison::NotBefore, time),
+        Some(("eq", time)) => (TimeComparison::At, time),
+        Some(("neq", time)) => (TimeComparison::NotAt, time),
+        _ => (TimeComparison::At, text),
+    };
+    let time = DateTime::parse_from_rfc3339(time).map_err(|_| {
+        ApiError::bad_request(
+            "Timestamp not in expected format. The server could not comply with the request since \
+             it is either malformed or otherwise incorrect. The client is assumed to be in error.",
+        )
+    })?;
+    Ok((comparison, time.with_timezone(&Utc)))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct UserCreateRequest {
+    user: UserCreate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct UserCreate {
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    name: String,
+    domain_id: Option<DomainIdText>,
+    #[serde(default)]
+    enabled: Option<LenientBool>,
+    default_project_id: Option<String>,
+    #[schema(value_type = Option<String>)]
+    password: Option<Secret>,
+    #[serde(default)]
+    options: OptionsBody,
+    #[serde(default)]
+    federated: Vec<FederatedBody>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+/// A domain id in a request.
+type DomainIdText = String;
+
+impl From<UserCreate> for UserCreation {
+    fn from(user: UserCreate) -> Self {
+        Self {
+            name: user.name,
+            domain_id: user.domain_id.map(DomainId::from),
+            enabled: user.enabled.is_none_or(bool::from),
+            default_project_id: user.default_project_id.map(ProjectId::from),
+            password: user.password,
+            options: UserOptions::default().with_changes(&user.options.0),
+            federated: flatten(user.federated),
+            extra: without_id(user.extra),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct UserUpdateRequest {
+    user: UserUpdate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct UserUpdate {
+    #[schema(value_type = Option<String>)]
+    id: Option<UserId>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    name: Option<String>,
+    domain_id: Option<DomainIdText>,
+    enabled: Option<LenientBool>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    default_project_id: Change<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    password: Change<Option<Secret>>,
+    options: Option<OptionsBody>,
+    federated: Option<Vec<FederatedBody>>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+impl From<UserUpdate> for UserChange {
+    fn from(user: UserUpdate) -> Self {
+        Self {
+            name: user.name.into(),
+            domain_id: user.domain_id.map(DomainId::from),
+            enabled: user.enabled.map(bool::from).into(),
+            default_project_id: user.default_project_id.map(|id| id.map(ProjectId::from)),
+            password: user.password,
+            options: user.options.map(|options| options.0),
+            federated: user.federated.map(flatten).into(),
+            extra: user.extra,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct PasswordChangeRequest {
+    user: PasswordChange,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct PasswordChange {
+    #[schema(value_type = String)]
+    original_password: Secret,
+    #[schema(value_type = String)]
+    password: Secret,
+}
+
+/// User options by name; null removes one.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(transparent)]
+struct OptionsBody(#[schema(value_type = OptionsSchema)] Map<String, Value>);
+
+/// What options may hold.
+#[derive(ToSchema)]
+#[schema(additional_properties = false)]
+#[allow(dead_code, reason = "read by its schema only")]
+struct OptionsSchema {
+    ignore_change_password_upon_first_use: Option<bool>,
+    ignore_password_expiry: Option<bool>,
+    ignore_lockout_failure_attempts: Option<bool>,
+    lock_password: Option<bool>,
+    ignore_user_inactivity: Option<bool>,
+    multi_factor_auth_rules: Option<Vec<Vec<String>>>,
+    multi_factor_auth_enabled: Option<bool>,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+struct FederatedBody {
+    idp_id: String,
+    #[schema(min_items = 1)]
+    protocols: Vec<FederatedProtocol>,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+struct FederatedProtocol {
+    protocol_id: String,
+    unique_id: String,
+}
+
+fn flatten(federated: Vec<FederatedBody>) -> Vec<FederatedAccount> {
+    federated
+        .into_iter()
+        .flat_map(|FederatedBody { idp_id, protocols }| {
+            protocols.into_iter().map(move |protocol| FederatedAccount {
+                idp_id: idp_id.as_str().into(),
+                protocol_id: protocol.protocol_id.into(),
+                unique_id: protocol.unique_id,
+                display_name: None,
+            })
+        })
+        .collect()
+}
+
+fn without_id(mut extra: Extra) -> Extra {
+    extra.shift_remove("id");
+    extra.shift_remove("links");
+    extra
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct UserEnvelope {
+    user: UserView,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct UserList {
+    users: Vec<UserView>,
+    links: ListLinks,
+}
+
+/// A user as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserView {
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+    #[schema(value_type = String)]
+    id: UserId,
+    name: String,
+    #[schema(value_type = String)]
+    domain_id: DomainId,
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    default_project_id: Option<ProjectId>,
+    /// ISO 8601 with microseconds.
+    password_expires_at: Option<String>,
+    #[schema(value_type = OptionsSchema)]
+    options: Extra,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    federated: Vec<FederatedBody>,
+    links: SelfLink,
+}
+
+impl UserView {
+    pub(crate) fn new(user: User, base_url: &BaseUrl) -> Self {
+        let links = base_url.self_link(format_args!("users/{}", user.id));
+        Self {
+            extra: user.extra,
+            name: user.name,
+            domain_id: user.domain_id,
+            enabled: user.enabled,
+            default_project_id: user.default_project_id,
+            password_expires_at: user.password_expires_at.map(iso),
+            options: user.options.to_map(),
+            federated: grouped(user.federated),
+            links,
+            id: user.id,
+        }
+    }
+}
+
+fn grouped(accounts: Vec<FederatedAccount>) -> Vec<FederatedBody> {
+    let mut federated: Vec<FederatedBody> = Vec::new();
+    for account in accounts {
+        let protocol = FederatedProtocol {
+            protocol_id: account.protocol_id.into_string(),
+            unique_id: account.unique_id,
+        };
+        match federated.iter_mut().find(|body| body.idp_id == account.idp_id.as_str()) {
+            Some(body) => body.protocols.push(protocol),
+            None => federated.push(FederatedBody {
+                idp_id: account.idp_id.into_string(),
+                protocols: vec![protocol],
+            }),
+        }
+    }
+    federated
+}

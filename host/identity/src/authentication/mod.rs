@@ -1,0 +1,238 @@
+//! Logging in: each method proves who somebody is, their rules say whether that is enough, and the
+//! scope they ask for becomes a token.
+
+mod application_credential;
+mod password;
+mod receipt;
+mod request;
+mod token;
+
+use std::sync::Arc;
+
+use archstone_model::{
+    id::{ApplicationCredentialId, UserId},
+    roles::RoleInference,
+    secret::Secret,
+    user::User,
+};
+use archstone_token::{AuditId, AuditIds, OpenedToken, TokenKind, TokenPayload};
+use chrono::{DateTime, SubsecRound, Utc};
+
+pub(crate) use self::request::{ApplicationCredentialReference, text};
+pub use self::request::{
+    AuthRequest, DomainReference, ProjectReference, RequestedScope, UserReference,
+};
+use crate::{Error, Identity, Result, subject::ValidToken};
+
+/// A token just made.
+#[derive(Debug, Clone)]
+pub struct IssuedToken {
+    /// What the client sends from now on.
+    pub token: Secret,
+    pub subject: Arc<ValidToken>,
+}
+
+/// What the methods of one login have proven together. They must agree.
+#[derive(Debug, Default)]
+struct Proof {
+    user_id: Option<UserId>,
+    /// Methods that succeeded, with those that a token to rescope was made with.
+    methods: Vec<String>,
+    /// The latest that the token may last; the earliest of all methods counts.
+    expires_at: Option<DateTime<Utc>>,
+    /// The audit ids of the token that is being rescoped.
+    audit_ids: Option<AuditIds>,
+    application_credential: Option<ApplicationCredentialId>,
+    /// Where the identity provider's word, not a local account, is the proof.
+    federation: Option<archstone_token::Federation>,
+}
+
+impl Proof {
+    /// Adds a method that proved `user_id`.
+    fn add(&mut self, method: &str, user_id: UserId) -> Result<()> {
+        match &self.user_id {
+            Some(known) if *known != user_id => {
+                return Err(Error::unauthenticated("the methods proved different users"));
+            }
+            _ => self.user_id = Some(user_id),
+        }
+        self.add_method(method);
+        Ok(())
+    }
+
+    fn add_method(&mut self, method: &str) {
+        if !self.methods.iter().any(|known| known == method) {
+            self.methods.push(method.to_owned());
+        }
+    }
+
+    /// The token may not outlast `expires_at`.
+    fn limit(&mut self, expires_at: DateTime<Utc>) {
+        self.expires_at =
+            Some(self.expires_at.map_or(expires_at, |earlier| earlier.min(expires_at)));
+    }
+}
+
+impl Identity {
+    /// Logs somebody in.
+    ///
+    /// # Errors
+    /// `Unauthenticated` and its relatives where the proof is not accepted, `MoreMethodsNeeded`
+    /// with a receipt where the user's rules ask for more, `Invalid` where the request is not
+    /// complete.
+    pub async fn authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
+        let methods = request.methods.clone();
+        match self.try_authenticate(request).await {
+            Ok(issued) => {
+                self.audit_login(issued.subject.user.id.as_str(), &issued.subject.methods);
+                Ok(issued)
+            }
+            Err(error) => {
+                self.audit_failed_login(&methods, &error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
+        for method in &request.methods {
+            if !self.supports(method) {
+                return Err(Error::UnsupportedMethod { supported: self.supported_methods() });
+            }
+        }
+        if request.methods.iter().any(|method| method == "application_credential")
+            && request.scope != RequestedScope::Default
+        {
+            return Err(Error::LoginRefused {
+                message: "Error authenticating with application credential: Application \
+                          credentials cannot request a scope."
+                    .to_owned(),
+            });
+        }
+        let mut proof = Proof::default();
+        for method in &request.methods {
+            match method.as_str() {
+                "password" => self.prove_password(&request, &mut proof).await?,
+                "token" => self.prove_token(&request, &mut proof).await?,
+                "application_credential" => {
+                    self.prove_application_credential(&request, &mut proof).await?;
+                }
+                _ => return Err(Error::UnsupportedMethod { supported: self.supported_methods() }),
+            }
+        }
+        let Some(user_id) = proof.user_id.clone() else {
+            return Err(Error::unauthenticated("no method named a user"));
+        };
+        if let Some(receipt) = &request.receipt {
+            for method in self.receipt_methods(receipt, &user_id)? {
+                proof.add_method(&method);
+            }
+        }
+        let user = self.store.user(&user_id).await.map_err(|e| Error::from(e).into_unauthenticated())?;
+        self.require_enough_methods(&user, &proof.methods).await?;
+        let kind = self.token_kind(&request.scope, &user, &proof).await?;
+        self.issue(user_id, kind, proof).await
+    }
+
+    /// Whether a method can be used in a login.
+    fn supports(&self, method: &str) -> bool {
+        self.supported_methods().iter().any(|known| known == method)
+    }
+
+    /// The methods that are both configured and there.
+    pub(crate) fn supported_methods(&self) -> Vec<String> {
+        self.options
+            .auth_methods
+            .iter()
+            .filter(|method| {
+                matches!(method.as_str(), "password" | "token" | "application_credential")
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// The kind of token that this login gets.
+    async fn token_kind(
+        &self,
+        scope: &RequestedScope,
+        user: &User,
+        proof: &Proof,
+    ) -> Result<TokenKind> {
+        if let Some(id) = &proof.application_credential {
+            let credential = self.store.application_credential(id).await?;
+            return Ok(TokenKind::ApplicationCredential {
+                project_id: credential.project_id.into_string(),
+                application_credential_id: id.to_string(),
+            });
+        }
+        let federation = proof.federation.clone();
+        Ok(match scope {
+            RequestedScope::Unscoped => unscoped(federation),
+            RequestedScope::Default => match self.default_project(user, &federation).await? {
+                Some(project_id) => TokenKind::Project { project_id },
+                None => unscoped(federation),
+            },
+            RequestedScope::Project(reference) => {
+                let project_id = self.login_project(reference).await?.id.into_string();
+                match federation {
+                    Some(federation) => TokenKind::FederatedProject { project_id, federation },
+                    None => TokenKind::Project { project_id },
+                }
+            }
+            RequestedScope::Domain(reference) => {
+                let domain_id = self.login_domain(reference).await?.id.into_string();
+                match federation {
+                    Some(federation) => TokenKind::FederatedDomain { domain_id, federation },
+                    None => TokenKind::Domain { domain_id },
+                }
+            }
+            RequestedScope::System => TokenKind::System,
+            RequestedScope::Trust(id) => {
+                return Err(Error::unauthenticated(format!("trust {id} cannot be used here")));
+            }
+        })
+    }
+
+    /// The user's default project, where they can work in it.
+    async fn default_project(
+        &self,
+        user: &User,
+        federation: &Option<archstone_token::Federation>,
+    ) -> Result<Option<String>> {
+        let (Some(project_id), None) = (&user.default_project_id, federation) else {
+            return Ok(None);
+        };
+        let Ok(project) = self.store.project(project_id).await else { return Ok(None) };
+        let place = self.place_of(&project).await?;
+        let Ok(project) = self.usable_project(project).await else { return Ok(None) };
+        let inference = RoleInference::new(self.store.implied_roles().await?);
+        let roles = self.roles_in(&user.id, &[], &place, &inference).await?;
+        Ok((!roles.is_empty()).then(|| project.id.into_string()))
+    }
+
+    /// Makes the token, if everything it would say holds.
+    async fn issue(&self, user_id: UserId, kind: TokenKind, proof: Proof) -> Result<IssuedToken> {
+        let now = self.now().trunc_subsecs(0);
+        let mut expires_at = proof.expires_at.unwrap_or_else(|| self.token_expiry(now));
+        if let Some(id) = kind.application_credential_id() {
+            let credential = self.store.application_credential(&id.into()).await?;
+            expires_at = credential.expires_at.map_or(expires_at, |end| expires_at.min(end));
+        }
+        let own = AuditId::random();
+        let payload = TokenPayload {
+            user_id: user_id.into_string(),
+            methods: self.auth_methods.encode(&proof.methods),
+            audit_ids: proof.audit_ids.map_or_else(|| AuditIds::first(own), |ids| ids.next(own)),
+            expires_at,
+            kind,
+        };
+        let opened = OpenedToken { payload, issued_at: now };
+        let subject = self.subject(opened.clone()).await.map_err(Error::into_unauthenticated)?;
+        let token = self.tokens.seal(&opened.payload, now).map_err(Error::internal)?;
+        Ok(IssuedToken { token: Secret::new(token), subject: Arc::new(subject) })
+    }
+}
+
+fn unscoped(federation: Option<archstone_token::Federation>) -> TokenKind {
+    federation.map_or(TokenKind::Unscoped, |federation| TokenKind::FederatedUnscoped { federation })
+}

@@ -1,0 +1,110 @@
+//! The caller of an operation: a validated token and what policy may read of it.
+
+use std::sync::Arc;
+
+use archstone_model::{
+    id::{DomainId, GroupId, UserId},
+    policy::{Credentials, Target},
+};
+
+use crate::{Error, Identity, Result, subject::{Delegation, TokenScope, ValidToken}};
+
+/// Someone whose token is valid. There is no other way to make one than
+/// [`Identity::caller`], so holding one is the proof.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    token: Arc<ValidToken>,
+    credentials: Arc<Credentials>,
+}
+
+impl Caller {
+    pub(crate) fn new(token: Arc<ValidToken>) -> Self {
+        let credentials = Arc::new(project(&token));
+        Self { token, credentials }
+    }
+
+    pub fn token(&self) -> &ValidToken {
+        &self.token
+    }
+
+    pub fn user_id(&self) -> &UserId {
+        &self.token.user.id
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The groups that a federated login gave the user.
+    pub(crate) fn federated_groups(&self) -> &[GroupId] {
+        self.token.federation.as_ref().map_or(&[], |origin| &origin.groups)
+    }
+
+    /// Whether the token came through an application credential or a trust: it never acts outside
+    /// of what was delegated.
+    pub fn is_delegated(&self) -> bool {
+        self.token.delegation != Delegation::None
+    }
+
+    /// The domain of a domain-scoped token.
+    pub fn scope_domain_id(&self) -> Option<&DomainId> {
+        self.token.scope_domain().map(|domain| &domain.id)
+    }
+}
+
+impl Identity {
+    /// The caller that an `X-Auth-Token` header proves.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where the token is absent or not valid.
+    pub async fn caller(&self, token: Option<&str>) -> Result<Caller> {
+        let Some(token) = token.filter(|token| !token.is_empty()) else {
+            return Err(Error::unauthenticated("no token in the request"));
+        };
+        let token = self.validate_now(token).await.map_err(Error::into_unauthenticated)?;
+        if token.methods.iter().any(|method| method == "ec2credential") {
+            return Err(Error::forbidden("EC2 credential tokens cannot be used for authorization"));
+        }
+        Ok(Caller::new(token))
+    }
+
+    /// Asks policy whether the caller may do `action` to `target`.
+    ///
+    /// # Errors
+    /// `ForbiddenAction`.
+    pub(crate) fn enforce(&self, caller: &Caller, action: &'static str, target: Target) -> Result<()> {
+        self.policy.load().enforce(action, &caller.credentials, &target).map_err(|denied| {
+            self.audit_denial(caller, action);
+            Error::ForbiddenAction { action, reason: denied.to_string() }
+        })
+    }
+
+    /// The domain a new entity goes to where the request names none: the one the caller's token
+    /// is scoped to, or the default domain.
+    pub(crate) fn home_domain(&self, caller: &Caller) -> DomainId {
+        match &caller.token.scope {
+            TokenScope::Domain(domain) => domain.id.clone(),
+            TokenScope::Project(project) => project.domain.id.clone(),
+            TokenScope::System | TokenScope::Unscoped => self.options.default_domain_id.clone(),
+        }
+    }
+}
+
+/// What policy rules may read of a token.
+fn project(token: &ValidToken) -> Credentials {
+    let trust = token.trust();
+    Credentials {
+        user_id: Some(token.user.id.to_string()),
+        user_domain_id: Some(token.user.domain.id.to_string()),
+        project_id: token.project().map(|project| project.id.to_string()),
+        project_domain_id: token.project().map(|project| project.domain.id.to_string()),
+        domain_id: token.scope_domain().map(|domain| domain.id.to_string()),
+        token_domain_id: token.scope_domain().map(|domain| domain.id.to_string()),
+        token_project_domain_id: token.project().map(|project| project.domain.id.to_string()),
+        system_scope: token.is_system_scoped().then(|| "all".to_owned()),
+        roles: token.roles.iter().map(|role| role.name.to_lowercase()).collect(),
+        trust_id: trust.map(|delegation| delegation.trust.id.to_string()),
+        trustor_id: trust.map(|delegation| delegation.trustor.id.to_string()),
+        trustee_id: trust.map(|delegation| delegation.trustee.id.to_string()),
+    }
+}

@@ -1,0 +1,241 @@
+//! The service catalog: who may change it, and how it looks in a token.
+
+use archstone_model::{
+    catalog::{
+        Endpoint, EndpointFilter, EndpointPatch, Interface, Region, RegionFilter, RegionPatch,
+        Service, ServiceFilter, ServicePatch,
+    },
+    entity::Entity,
+    id::{EndpointId, ProjectId, RegionId, ServiceId, UserId},
+    policy::Target,
+};
+
+use crate::{Caller, Error, Identity, Result};
+
+/// A service with its endpoints, as tokens and `GET /v3/auth/catalog` show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CatalogService {
+    pub id: ServiceId,
+    pub service_type: String,
+    pub name: String,
+    pub endpoints: Vec<CatalogEndpoint>,
+}
+
+/// An endpoint whose URL has everything filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CatalogEndpoint {
+    pub id: EndpointId,
+    pub interface: Interface,
+    pub region_id: Option<RegionId>,
+    pub url: String,
+}
+
+impl Identity {
+    /// The catalog for a user in a project. Without a project, endpoints whose URL needs one are
+    /// left out.
+    pub async fn catalog_for(
+        &self,
+        user_id: &UserId,
+        project_id: Option<&ProjectId>,
+    ) -> Result<Vec<CatalogService>> {
+        let services = self.store.services(&ServiceFilter::default()).await?;
+        let endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
+        let mut catalog: Vec<CatalogService> = services
+            .into_iter()
+            .filter(|service| service.enabled)
+            .map(|service| CatalogService {
+                name: service.name().unwrap_or_default().to_owned(),
+                id: service.id,
+                service_type: service.service_type,
+                endpoints: Vec::new(),
+            })
+            .collect();
+        for endpoint in endpoints.into_iter().filter(|endpoint| endpoint.enabled) {
+            let Some(url) = fill_in(&endpoint.url, user_id, project_id) else { continue };
+            let service = catalog.iter_mut().find(|service| service.id == endpoint.service_id);
+            if let Some(service) = service {
+                service.endpoints.push(CatalogEndpoint {
+                    id: endpoint.id,
+                    interface: endpoint.interface,
+                    region_id: endpoint.region_id,
+                    url,
+                });
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// The catalog of a caller's own scope.
+    ///
+    /// # Errors
+    /// `Forbidden` where the token is not project-scoped.
+    pub async fn own_catalog(&self, caller: &Caller) -> Result<Vec<CatalogService>> {
+        self.enforce(caller, "identity:get_auth_catalog", Target::new())?;
+        let Some(project) = caller.token().project() else {
+            return Err(Error::forbidden("only a project-scoped token has a catalog"));
+        };
+        self.catalog_for(caller.user_id(), Some(&project.id)).await
+    }
+
+    pub async fn region(&self, caller: &Caller, id: &RegionId) -> Result<Region> {
+        self.enforce(caller, "identity:get_region", Target::new())?;
+        Ok(self.store.region(id).await?)
+    }
+
+    pub async fn regions(&self, caller: &Caller, mut filter: RegionFilter) -> Result<Vec<Region>> {
+        self.enforce(caller, "identity:list_regions", Target::new())?;
+        filter.page = self.bounded(filter.page);
+        Ok(self.store.regions(&filter).await?)
+    }
+
+    pub async fn create_region(&self, caller: &Caller, region: Region) -> Result<Region> {
+        self.enforce(caller, "identity:create_region", Target::new())?;
+        self.store.create_region(&region).await?;
+        self.audit_write(caller, "create", Entity::Region, region.id.as_str());
+        Ok(region)
+    }
+
+    pub async fn update_region(
+        &self,
+        caller: &Caller,
+        id: &RegionId,
+        patch: RegionPatch,
+    ) -> Result<Region> {
+        self.enforce(caller, "identity:update_region", Target::new())?;
+        let region = self.store.update_region(id, &patch).await.map_err(|error| match error {
+            archstone_store::Error::InUse(message) => Error::Invalid(message),
+            other => other.into(),
+        })?;
+        self.audit_write(caller, "update", Entity::Region, id.as_str());
+        Ok(region)
+    }
+
+    pub async fn delete_region(&self, caller: &Caller, id: &RegionId) -> Result<()> {
+        self.enforce(caller, "identity:delete_region", Target::new())?;
+        self.store.delete_region(id).await?;
+        self.audit_write(caller, "delete", Entity::Region, id.as_str());
+        Ok(())
+    }
+
+    pub async fn service(&self, caller: &Caller, id: &ServiceId) -> Result<Service> {
+        self.enforce(caller, "identity:get_service", Target::new())?;
+        Ok(self.store.service(id).await?)
+    }
+
+    pub async fn services(&self, caller: &Caller, mut filter: ServiceFilter) -> Result<Vec<Service>> {
+        self.enforce(caller, "identity:list_services", Target::new())?;
+        filter.page = self.bounded(filter.page);
+        Ok(self.store.services(&filter).await?)
+    }
+
+    pub async fn create_service(&self, caller: &Caller, service: Service) -> Result<Service> {
+        self.enforce(caller, "identity:create_service", Target::new())?;
+        self.store.create_service(&service).await?;
+        self.audit_write(caller, "create", Entity::Service, service.id.as_str());
+        Ok(service)
+    }
+
+    pub async fn update_service(
+        &self,
+        caller: &Caller,
+        id: &ServiceId,
+        patch: ServicePatch,
+    ) -> Result<Service> {
+        self.enforce(caller, "identity:update_service", Target::new())?;
+        let service = self.store.update_service(id, &patch).await?;
+        self.audit_write(caller, "update", Entity::Service, id.as_str());
+        Ok(service)
+    }
+
+    pub async fn delete_service(&self, caller: &Caller, id: &ServiceId) -> Result<()> {
+        self.enforce(caller, "identity:delete_service", Target::new())?;
+        self.store.delete_service(id).await?;
+        self.audit_write(caller, "delete", Entity::Service, id.as_str());
+        Ok(())
+    }
+
+    pub async fn endpoint(&self, caller: &Caller, id: &EndpointId) -> Result<Endpoint> {
+        self.enforce(caller, "identity:get_endpoint", Target::new())?;
+        Ok(self.store.endpoint(id).await?)
+    }
+
+    pub async fn endpoints(&self, caller: &Caller, mut filter: EndpointFilter) -> Result<Vec<Endpoint>> {
+        self.enforce(caller, "identity:list_endpoints", Target::new())?;
+        filter.page = self.bounded(filter.page);
+        Ok(self.store.endpoints(&filter).await?)
+    }
+
+    pub async fn create_endpoint(&self, caller: &Caller, endpoint: Endpoint) -> Result<Endpoint> {
+        self.enforce(caller, "identity:create_endpoint", Target::new())?;
+        self.store.create_endpoint(&endpoint).await.map_err(named_in_request)?;
+        self.audit_write(caller, "create", Entity::Endpoint, endpoint.id.as_str());
+        Ok(endpoint)
+    }
+
+    pub async fn update_endpoint(
+        &self,
+        caller: &Caller,
+        id: &EndpointId,
+        patch: EndpointPatch,
+    ) -> Result<Endpoint> {
+        self.enforce(caller, "identity:update_endpoint", Target::new())?;
+        self.store.endpoint(id).await?;
+        let endpoint = self.store.update_endpoint(id, &patch).await.map_err(named_in_request)?;
+        self.audit_write(caller, "update", Entity::Endpoint, id.as_str());
+        Ok(endpoint)
+    }
+
+    pub async fn delete_endpoint(&self, caller: &Caller, id: &EndpointId) -> Result<()> {
+        self.enforce(caller, "identity:delete_endpoint", Target::new())?;
+        self.store.delete_endpoint(id).await?;
+        self.audit_write(caller, "delete", Entity::Endpoint, id.as_str());
+        Ok(())
+    }
+}
+
+/// A service or region that an endpoint's body names and that is not there is a fault of the body.
+fn named_in_request(error: archstone_store::Error) -> Error {
+    match error {
+        archstone_store::Error::NotFound { .. } => {
+            Error::Invalid(Error::from(error).to_string())
+        }
+        other => other.into(),
+    }
+}
+
+/// A URL with its `$(name)s` and `%(name)s` references filled in; nothing where one is unknown.
+fn fill_in(url: &str, user_id: &UserId, project_id: Option<&ProjectId>) -> Option<String> {
+    let template = url.replace("$(", "%(");
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template.as_str();
+    while let Some((before, after)) = rest.split_once("%(") {
+        let (name, tail) = after.split_once(")s")?;
+        filled.push_str(before);
+        filled.push_str(match name {
+            "tenant_id" | "project_id" => project_id?.as_str(),
+            "user_id" => user_id.as_str(),
+            _ => return None,
+        });
+        rest = tail;
+    }
+    filled.push_str(rest);
+    Some(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_reference_are_filled_in() {
+        let url = fill_in("http://x/$(project_id)s/%(user_id)s", &"u".into(), Some(&"p".into()));
+        assert_eq!(url.as_deref(), Some("http://x/p/u"));
+    }
+
+    #[test]
+    fn a_url_that_needs_a_project_is_left_out_without_one() {
+        assert_eq!(fill_in("http://x/%(tenant_id)s", &"u".into(), None), None);
+        assert_eq!(fill_in("http://x/%(nonsense)s", &"u".into(), Some(&"p".into())), None);
+        assert_eq!(fill_in("http://x/v2", &"u".into(), None).as_deref(), Some("http://x/v2"));
+    }
+}

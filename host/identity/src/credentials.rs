@@ -1,0 +1,257 @@
+//! Credentials: secrets that a user stored here. Sealed at rest; opened only for who may see them.
+
+use archstone_model::{
+    Extra,
+    credential::{CredentialFilter, SealedCredential},
+    entity::Entity,
+    id::{CredentialId, ProjectId, UserId},
+    listing::Change,
+    policy::Target,
+    secret::Secret,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{Caller, Error, Identity, Result, new_id};
+
+/// A credential with its blob open.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub id: CredentialId,
+    pub user_id: UserId,
+    pub project_id: Option<ProjectId>,
+    pub kind: String,
+    pub blob: Secret,
+    pub extra: Extra,
+}
+
+/// What a client gives to create a credential.
+#[derive(Debug, Clone)]
+pub struct CredentialCreation {
+    /// The caller where it is absent.
+    pub user_id: Option<UserId>,
+    pub project_id: Option<ProjectId>,
+    pub kind: String,
+    pub blob: Secret,
+    pub extra: Extra,
+}
+
+/// What a client gives to change a credential.
+#[derive(Debug, Clone, Default)]
+pub struct CredentialChange {
+    pub user_id: Change<UserId>,
+    pub project_id: Change<Option<ProjectId>>,
+    pub kind: Change<String>,
+    pub blob: Change<Secret>,
+    pub extra: Extra,
+}
+
+const EC2: &str = "ec2";
+
+impl Identity {
+    pub async fn credential(&self, caller: &Caller, id: &CredentialId) -> Result<Credential> {
+        let sealed = self.enforced_credential(caller, "identity:get_credential", id).await?;
+        self.open_credential(sealed)
+    }
+
+    /// Lists the credentials that the caller may see.
+    pub async fn credentials(
+        &self,
+        caller: &Caller,
+        mut filter: CredentialFilter,
+    ) -> Result<Vec<Credential>> {
+        const ACTION: &str = "identity:list_credentials";
+        let own = Target::new().with("target.credential.user_id", caller.user_id().as_str());
+        self.enforce(caller, ACTION, own)?;
+        filter.page = self.bounded(filter.page);
+        let policy = self.policy.load();
+        let visible = self.store.credentials(&filter).await?.into_iter().filter(|credential| {
+            let target =
+                Target::new().with("target.credential.user_id", credential.user_id.as_str());
+            policy.enforce(ACTION, caller.credentials(), &target).is_ok()
+                && within_delegation(caller, credential.project_id.as_ref())
+        });
+        visible.map(|sealed| self.open_credential(sealed)).collect()
+    }
+
+    /// # Errors
+    /// `Conflict` where an EC2 access key is taken, `Invalid` where its blob is not JSON.
+    pub async fn create_credential(
+        &self,
+        caller: &Caller,
+        creation: CredentialCreation,
+    ) -> Result<Credential> {
+        let user_id = creation.user_id.unwrap_or_else(|| caller.user_id().clone());
+        let target = Target::new().with("target.credential.user_id", user_id.as_str());
+        self.enforce(caller, "identity:create_credential", target)?;
+        refuse_outside_delegation(caller, creation.project_id.as_ref())?;
+        if let Some(limit) = self.options.credential_user_limit {
+            let filter =
+                CredentialFilter { user_id: Some(user_id.clone()), ..CredentialFilter::default() };
+            if self.store.credentials(&filter).await?.len() as u64 >= limit {
+                return Err(Error::refused(format!(
+                    "Unable to create additional credentials, maximum of {limit} already exceeded \
+                     for user."
+                )));
+            }
+        }
+        let id = match creation.kind.as_str() {
+            EC2 => {
+                if creation.project_id.is_none() {
+                    return Err(Error::missing_attribute("project_id", "credential"));
+                }
+                let access = ec2_access_key(&creation.blob)?;
+                CredentialId::new(hex(&Sha256::digest(access.as_bytes())))
+            }
+            _ => CredentialId::new(new_id()),
+        };
+        let credential = Credential {
+            id,
+            user_id,
+            project_id: creation.project_id,
+            kind: creation.kind,
+            blob: creation.blob,
+            extra: creation.extra,
+        };
+        self.store.create_credential(&self.seal_credential(&credential)).await?;
+        self.audit_write(caller, "create", Entity::Credential, credential.id.as_str());
+        Ok(credential)
+    }
+
+    pub async fn update_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+        change: CredentialChange,
+    ) -> Result<Credential> {
+        let sealed = self.enforced_credential(caller, "identity:update_credential", id).await?;
+        let mut credential = self.open_credential(sealed)?;
+        if let Change::Set(user_id) = change.user_id {
+            // Whoever may not create one for that user may not hand one over either.
+            let target = Target::new().with("target.credential.user_id", user_id.as_str());
+            self.enforce(caller, "identity:update_credential", target)?;
+            credential.user_id = user_id;
+        }
+        if let Change::Set(project_id) = change.project_id {
+            refuse_outside_delegation(caller, project_id.as_ref())?;
+            credential.project_id = project_id;
+        }
+        if let Change::Set(kind) = change.kind {
+            credential.kind = kind;
+        }
+        if let Change::Set(blob) = change.blob {
+            if credential.kind == EC2 {
+                refuse_changed_delegation(&credential.blob, &blob)?;
+            }
+            credential.blob = blob;
+        }
+        if credential.kind == EC2 && credential.project_id.is_none() {
+            return Err(Error::missing_attribute("project_id", "credential"));
+        }
+        credential.extra.extend(change.extra);
+        self.store.replace_credential(&self.seal_credential(&credential)).await?;
+        self.audit_write(caller, "update", Entity::Credential, id.as_str());
+        Ok(credential)
+    }
+
+    pub async fn delete_credential(&self, caller: &Caller, id: &CredentialId) -> Result<()> {
+        self.enforced_credential(caller, "identity:delete_credential", id).await?;
+        self.store.delete_credential(id).await?;
+        self.audit_write(caller, "delete", Entity::Credential, id.as_str());
+        Ok(())
+    }
+
+    /// The open blobs of one kind that a user stored, for a method that proves by them.
+    pub(crate) async fn secrets_of(&self, user_id: &UserId, kind: &str) -> Result<Vec<Credential>> {
+        let filter = CredentialFilter {
+            user_id: Some(user_id.clone()),
+            kind: Some(kind.to_owned()),
+            ..CredentialFilter::default()
+        };
+        let sealed = self.store.credentials(&filter).await?;
+        sealed.into_iter().map(|sealed| self.open_credential(sealed)).collect()
+    }
+
+    async fn enforced_credential(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        id: &CredentialId,
+    ) -> Result<SealedCredential> {
+        let found = self.store.credential(id).await;
+        let mut target = Target::new().with("credential_id", id.as_str());
+        if let Ok(credential) = &found {
+            target.set("target.credential.user_id", credential.user_id.as_str());
+        }
+        self.enforce(caller, action, target)?;
+        let credential = found?;
+        refuse_outside_delegation(caller, credential.project_id.as_ref())?;
+        Ok(credential)
+    }
+
+    fn seal_credential(&self, credential: &Credential) -> SealedCredential {
+        // Sealing is what the blob is handed over for.
+        let sealed = self.credential_cipher.encrypt(credential.blob.expose(), self.now());
+        SealedCredential {
+            id: credential.id.clone(),
+            user_id: credential.user_id.clone(),
+            project_id: credential.project_id.clone(),
+            kind: credential.kind.clone(),
+            encrypted_blob: sealed.encrypted_blob,
+            key_hash: sealed.key_hash,
+            extra: credential.extra.clone(),
+        }
+    }
+
+    fn open_credential(&self, sealed: SealedCredential) -> Result<Credential> {
+        let blob = self.credential_cipher.decrypt(&sealed.encrypted_blob).map_err(|error| {
+            Error::internal(format!("credential {} cannot be opened: {error}", sealed.id))
+        })?;
+        Ok(Credential {
+            id: sealed.id,
+            user_id: sealed.user_id,
+            project_id: sealed.project_id,
+            kind: sealed.kind,
+            blob: Secret::new(blob.as_str()),
+            extra: sealed.extra,
+        })
+    }
+}
+
+/// What came through a delegation reaches only the credentials of its own project.
+fn within_delegation(caller: &Caller, project_id: Option<&ProjectId>) -> bool {
+    !caller.is_delegated()
+        || (project_id.is_some() && caller.token().project().map(|project| &project.id) == project_id)
+}
+
+fn refuse_outside_delegation(caller: &Caller, project_id: Option<&ProjectId>) -> Result<()> {
+    if within_delegation(caller, project_id) {
+        Ok(())
+    } else {
+        Err(Error::forbidden("the credential is outside of what was delegated"))
+    }
+}
+
+/// The members of an EC2 blob that say by whose delegation it was made; they never change.
+fn refuse_changed_delegation(old: &Secret, new: &Secret) -> Result<()> {
+    let read = |blob: &Secret| serde_json::from_str::<Extra>(blob.expose()).unwrap_or_default();
+    let (old, new) = (read(old), read(new));
+    for member in ["trust_id", "app_cred_id", "access_token_id", "access_id"] {
+        if old.get(member) != new.get(member) {
+            return Err(Error::invalid(format!("{member} can not be updated for credential")));
+        }
+    }
+    Ok(())
+}
+
+fn ec2_access_key(blob: &Secret) -> Result<String> {
+    let blob: Extra = serde_json::from_str(blob.expose())
+        .map_err(|_| Error::invalid("Invalid blob in credential"))?;
+    blob.get("access")
+        .and_then(|access| access.as_str())
+        .map(str::to_owned)
+        .ok_or_else(|| Error::invalid("Invalid blob in credential"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

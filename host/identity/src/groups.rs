@@ -1,0 +1,179 @@
+//! Groups and their members. Whoever leaves a group loses the tokens that its roles gave.
+
+use archstone_model::{
+    Extra,
+    entity::Entity,
+    id::{DomainId, GroupId, UserId},
+    listing::Change,
+    policy::Target,
+    revocation::RevocationEvent,
+    user::{Group, GroupFilter, GroupPatch, User, UserFilter},
+};
+
+use crate::{Caller, Error, Identity, Result, new_id, users::with_group};
+
+/// What a client gives to create a group.
+#[derive(Debug, Clone)]
+pub struct GroupCreation {
+    pub name: String,
+    pub domain_id: Option<DomainId>,
+    pub description: Option<String>,
+    pub extra: Extra,
+}
+
+/// What a client gives to change a group.
+#[derive(Debug, Clone, Default)]
+pub struct GroupChange {
+    pub name: Change<String>,
+    pub domain_id: Option<DomainId>,
+    pub description: Change<Option<String>>,
+    pub extra: Extra,
+}
+
+impl Identity {
+    pub async fn group(&self, caller: &Caller, id: &GroupId) -> Result<Group> {
+        let found = self.store.group(id).await;
+        self.enforce(caller, "identity:get_group", group_target(id, found.as_ref().ok()))?;
+        Ok(found?)
+    }
+
+    /// Lists groups; a caller with a domain-scoped token sees that domain only.
+    pub async fn groups(&self, caller: &Caller, mut filter: GroupFilter) -> Result<Vec<Group>> {
+        let own_domain = caller.scope_domain_id();
+        let mut target = Target::new();
+        if let Some(domain_id) = own_domain {
+            target.set("target.group.domain_id", domain_id.as_str());
+        }
+        self.enforce(caller, "identity:list_groups", target)?;
+        if filter.domain_id.is_none() {
+            filter.domain_id = own_domain.cloned();
+        }
+        filter.page = self.bounded(filter.page);
+        let mut groups = self.store.groups(&filter).await?;
+        if let Some(domain_id) = own_domain {
+            groups.retain(|group| group.domain_id == *domain_id);
+        }
+        Ok(groups)
+    }
+
+    pub async fn create_group(&self, caller: &Caller, creation: GroupCreation) -> Result<Group> {
+        let domain_id = creation.domain_id.unwrap_or_else(|| self.home_domain(caller));
+        let target = Target::new().with("target.group.domain_id", domain_id.as_str());
+        self.enforce(caller, "identity:create_group", target)?;
+        self.require_domain(&domain_id).await?;
+        let group = Group {
+            id: GroupId::new(new_id()),
+            domain_id,
+            name: creation.name.trim().to_owned(),
+            description: creation.description,
+            extra: creation.extra,
+        };
+        self.store.create_group(&group).await?;
+        self.audit_write(caller, "create", Entity::Group, group.id.as_str());
+        Ok(group)
+    }
+
+    pub async fn update_group(
+        &self,
+        caller: &Caller,
+        id: &GroupId,
+        change: GroupChange,
+    ) -> Result<Group> {
+        let found = self.store.group(id).await;
+        self.enforce(caller, "identity:update_group", group_target(id, found.as_ref().ok()))?;
+        let group = found?;
+        if change.domain_id.is_some_and(|domain_id| domain_id != group.domain_id) {
+            return Err(Error::invalid("Cannot change Domain ID"));
+        }
+        let mut extra = group.extra;
+        extra.extend(change.extra);
+        let patch = GroupPatch {
+            name: change.name,
+            description: change.description,
+            extra: Change::Set(extra),
+        };
+        let updated = self.store.update_group(id, &patch).await?;
+        self.audit_write(caller, "update", Entity::Group, id.as_str());
+        Ok(updated)
+    }
+
+    /// Deletes a group. Its members lose the tokens they hold, which may carry its roles.
+    pub async fn delete_group(&self, caller: &Caller, id: &GroupId) -> Result<()> {
+        let found = self.store.group(id).await;
+        self.enforce(caller, "identity:delete_group", group_target(id, found.as_ref().ok()))?;
+        found?;
+        let members = self.store.users_of_group(id, &UserFilter::default()).await?;
+        self.store.delete_group(id).await?;
+        for member in members {
+            self.revoke(RevocationEvent::for_user(member.id, self.now())).await?;
+        }
+        self.audit_write(caller, "delete", Entity::Group, id.as_str());
+        Ok(())
+    }
+
+    pub async fn group_members(
+        &self,
+        caller: &Caller,
+        id: &GroupId,
+        mut filter: UserFilter,
+    ) -> Result<Vec<User>> {
+        let found = self.store.group(id).await;
+        self.enforce(caller, "identity:list_users_in_group", group_target(id, found.as_ref().ok()))?;
+        found?;
+        filter.page = self.bounded(filter.page);
+        let mut members = self.store.users_of_group(id, &filter).await?;
+        if let Some(domain_id) = caller.scope_domain_id() {
+            members.retain(|user| user.domain_id == *domain_id);
+        }
+        Ok(members)
+    }
+
+    pub async fn add_member(&self, caller: &Caller, group: &GroupId, user: &UserId) -> Result<()> {
+        self.enforce_membership(caller, "identity:add_user_to_group", group, user).await?;
+        self.store.add_user_to_group(user, group).await?;
+        self.audit_write(caller, "add_member", Entity::Group, group.as_str());
+        Ok(())
+    }
+
+    /// # Errors
+    /// `NotFound` where the user is not a member.
+    pub async fn check_member(&self, caller: &Caller, group: &GroupId, user: &UserId) -> Result<()> {
+        self.enforce_membership(caller, "identity:check_user_in_group", group, user).await?;
+        if self.store.is_member(user, group).await? {
+            Ok(())
+        } else {
+            Err(Error::Missing(format!("User '{user}' not found in group '{group}'")))
+        }
+    }
+
+    pub async fn remove_member(&self, caller: &Caller, group: &GroupId, user: &UserId) -> Result<()> {
+        self.enforce_membership(caller, "identity:remove_user_from_group", group, user).await?;
+        if !self.store.is_member(user, group).await? {
+            return Err(Error::Missing(format!("User '{user}' not found in group '{group}'")));
+        }
+        self.store.remove_user_from_group(user, group).await?;
+        self.revoke(RevocationEvent::for_user(user.clone(), self.now())).await?;
+        self.audit_write(caller, "remove_member", Entity::Group, group.as_str());
+        Ok(())
+    }
+
+    async fn enforce_membership(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        group_id: &GroupId,
+        user_id: &UserId,
+    ) -> Result<()> {
+        let user = self.store.user(user_id).await;
+        let group = self.store.group(group_id).await;
+        let target = self.user_target(user_id, user.as_ref().ok());
+        self.enforce(caller, action, with_group(target, group_id, group.as_ref().ok()))?;
+        group?;
+        user?;
+        Ok(())
+    }
+}
+
+fn group_target(id: &GroupId, group: Option<&Group>) -> Target {
+    with_group(Target::new(), id, group)
+}

@@ -1,0 +1,80 @@
+//! The operator's settings that the service layer obeys, with Keystone's defaults.
+
+use archstone_model::id::{DomainId, RoleId};
+use chrono::TimeDelta;
+
+/// Settings of the service layer. The binary fills them from `keystone.conf`.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `[auth] methods`, in order: the bit of a method in a token is its place here.
+    pub auth_methods: Vec<String>,
+    /// `[token] expiration`
+    pub token_lifetime: TimeDelta,
+    /// `[token] allow_expired_window`
+    pub allow_expired_window: TimeDelta,
+    /// `[token] allow_rescope_scoped_token`
+    pub allow_rescope_scoped_token: bool,
+    /// `[receipt] expiration`
+    pub receipt_lifetime: TimeDelta,
+    /// `[identity] default_domain_id`
+    pub default_domain_id: DomainId,
+    /// `[identity] max_password_length`
+    pub max_password_length: usize,
+    /// `[DEFAULT] list_limit`: the most entries a list gives.
+    pub list_limit: Option<u64>,
+    /// `[DEFAULT] strict_password_check`
+    pub strict_password_check: bool,
+    /// `[member_role_id]` of long ago: none by default.
+    pub member_role_id: Option<RoleId>,
+    /// `[application_credential] user_limit`; `None` for no limit.
+    pub application_credential_user_limit: Option<u64>,
+    /// `[credential] user_limit`
+    pub credential_user_limit: Option<u64>,
+    /// `[resource] admin_project_name` and `admin_project_domain_name`
+    pub admin_project: Option<(String, String)>,
+    /// `[resource] project_name_url_safe` is `strict`
+    pub strict_project_names: bool,
+    /// `[resource] domain_name_url_safe` is `strict`
+    pub strict_domain_names: bool,
+    /// `[assignment] prohibited_implied_role`
+    pub prohibited_implied_roles: Vec<String>,
+    /// `[catalog] endpoint_filter.return_all_endpoints_if_no_filter`
+    pub return_all_endpoints_if_no_filter: bool,
+    /// How far a project may be from its domain: `[DEFAULT] max_project_tree_depth`
+    pub max_project_tree_depth: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            auth_methods: [
+                "external",
+                "password",
+                "token",
+                "oauth1",
+                "mapped",
+                "application_credential",
+                "ec2credential",
+            ]
+            .map(String::from)
+            .to_vec(),
+            token_lifetime: TimeDelta::hours(1),
+            allow_expired_window: TimeDelta::hours(48),
+            allow_rescope_scoped_token: true,
+            receipt_lifetime: TimeDelta::minutes(5),
+            default_domain_id: DomainId::new("default"),
+            max_password_length: 4096,
+            list_limit: None,
+            strict_password_check: false,
+            member_role_id: None,
+            application_credential_user_limit: None,
+            credential_user_limit: None,
+            admin_project: None,
+            strict_project_names: false,
+            strict_domain_names: false,
+            prohibited_implied_roles: vec!["admin".to_owned()],
+            return_all_endpoints_if_no_filter: true,
+            max_project_tree_depth: 5,
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Password hashes in every form that Keystone 30 writes, computed on threads of their own so that
+//! a flood of logins cannot slow anything else down.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use archstone_model::secret::Secret;
+use base64::{Engine, engine::general_purpose::{STANDARD, STANDARD_NO_PAD}};
+use hmac::{Hmac, Mac};
+use rand::RngCore;
+use sha2::{Sha256, Sha512};
+use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::{Error, Result};
+
+/// bcrypt reads no more than this many bytes.
+const BCRYPT_MAX_LENGTH: usize = 72;
+
+/// What a caller is told to wait when all hashing threads are busy and the queue is full.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// `[identity] password_hash_algorithm` and its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashAlgorithm {
+    /// `password_hash_rounds` is the cost: 4 to 31, 12 by default.
+    Bcrypt { cost: u32 },
+    BcryptSha256 { cost: u32 },
+    /// `scrypt_block_size` and `scrypt_parallelism`.
+    Scrypt { block_size: u32, parallelism: u32 },
+    Pbkdf2Sha512 { rounds: u32 },
+}
+
+/// How passwords are hashed.
+#[derive(Debug, Clone)]
+pub struct HashOptions {
+    pub algorithm: HashAlgorithm,
+    /// `[identity] max_password_length`, in bytes.
+    pub max_length: usize,
+    /// `[DEFAULT] strict_password_check`: refuse longer passwords instead of cutting them.
+    pub strict: bool,
+    pub threads: NonZeroUsize,
+    /// How many passwords may wait for a thread.
+    pub queue: usize,
+}
+
+impl Default for HashOptions {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            algorithm: HashAlgorithm::Bcrypt { cost: 12 },
+            max_length: 4096,
+            strict: false,
+            threads: NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN),
+            queue: 64,
+        }
+    }
+}
+
+/// The hashing threads.
+#[derive(Debug, Clone)]
+pub struct PasswordHasher {
+    jobs: mpsc::SyncSender<Job>,
+    options: Arc<HashOptions>,
+    /// The hash of a password that nobody has: checked where there is no user, so that the answer
+    /// takes as long as for a wrong password.
+    nobody: Arc<str>,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl PasswordHasher {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// Where the operating system gives no threads, or the algorithm's parameters are out of range.
+    pub fn start(options: HashOptions) -> Result<Self> {
+        let (jobs, queue) = mpsc::sync_channel::<Job>(options.queue);
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..options.threads.get() {
+            let queue = Arc::clone(&queue);
+            thread::Builder::new()
+                .name(format!("passwords-{number}"))
+                .spawn(move || {
+                    loop {
+                        // A panic while waiting cannot leave the queue half changed.
+                        let job = {
+                            let waiting = queue.lock().unwrap_or_else(|lock| lock.into_inner());
+                            waiting.recv()
+                        };
+                        match job {
+                            Ok(job) => job(),
+                            Err(_) => return,
+                        }
+                    }
+                })
+                .map_err(Error::internal)?;
+        }
+        let nobody = hash(&options, &random_bytes::<32>())?;
+        Ok(Self { jobs, options: Arc::new(options), nobody: nobody.into() })
+    }
+
+    /// Hashes a password for storage.
+    ///
+    /// # Errors
+    /// `Overloaded` where too many are waiting; `Refused` where it is too long and that is strict.
+    pub async fn hash(&self, password: Secret) -> Result<String> {
+        let options = Arc::clone(&self.options);
+        self.run(move || {
+            let bytes = usable(&options, &password)?;
+            hash(&options, &bytes)
+        })
+        .await?
+    }
+
+    /// Whether a password has this hash. A hash of an unknown form matches nothing.
+    ///
+    /// # Errors
+    /// As for [`PasswordHasher::hash`].
+    pub async fn verify(&self, password: Secret, hash: String) -> Result<bool> {
+        let options = Arc::clone(&self.options);
+        self.run(move || Ok(verify(&usable(&options, &password)?, &hash))).await?
+    }
+
+    /// Spends the time of a verification where there is nothing to verify.
+    pub async fn verify_nothing(&self, password: Secret) -> Result<()> {
+        self.verify(password, self.nobody.to_string()).await.map(drop)
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            // Nobody listens any more where the client has gone.
+            let _ = answer.send(work());
+        });
+        self.jobs.try_send(job).map_err(|_| {
+            metrics::counter!("archstone_password_queue_full_total").increment(1);
+            Error::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS }
+        })?;
+        answered.await.map_err(|_| Error::internal("a password thread stopped"))
+    }
+}
+
+/// The bytes of a password that take part in hashing.
+fn usable(options: &HashOptions, password: &Secret) -> Result<Zeroizing<Vec<u8>>> {
+    let max_length = match options.algorithm {
+        HashAlgorithm::Bcrypt { .. } => options.max_length.min(BCRYPT_MAX_LENGTH),
+        _ => options.max_length,
+    };
+    // Hashing is what the password is for.
+    let bytes = password.expose().as_bytes();
+    if bytes.len() > max_length && options.strict {
+        return Err(Error::refused(format!(
+            "The password length must be less than or equal to {max_length}. The server could not \
+             comply with the request because the password is invalid."
+        )));
+    }
+    Ok(Zeroizing::new(bytes[..bytes.len().min(max_length)].to_vec()))
+}
+
+fn hash(options: &HashOptions, password: &[u8]) -> Result<String> {
+    match options.algorithm {
+        HashAlgorithm::Bcrypt { cost } => bcrypt::hash(password, cost).map_err(Error::internal),
+        HashAlgorithm::BcryptSha256 { cost } => {
+            // bcrypt's own salt text keys the inner digest, so it is drawn first.
+            let salt = random_bytes::<16>();
+            let text = bcrypt::hash_with_salt([], cost, salt).map_err(Error::internal)?.get_salt();
+            let inner = inner_digest(&text, password)?;
+            let hashed =
+                bcrypt::hash_with_salt(inner.as_bytes(), cost, salt).map_err(Error::internal)?;
+            let hashed = hashed.to_string();
+            let digest = hashed.get(hashed.len().saturating_sub(31)..).unwrap_or_default();
+            Ok(format!("$bcrypt-sha256$v=2,t=2b,r={cost}${text}${digest}"))
+        }
+        HashAlgorithm::Scrypt { block_size, parallelism } => {
+            let salt = random_bytes::<16>();
+            let params = scrypt::Params::new(16, block_size, parallelism, 32)
+                .map_err(Error::internal)?;
+            let mut digest = [0; 32];
+            scrypt::scrypt(password, &salt, &params, &mut digest).map_err(Error::internal)?;
+            Ok(format!(
+                "$scrypt$ln=16,r={block_size},p={parallelism}${}${}",
+                STANDARD_NO_PAD.encode(salt),
+                STANDARD_NO_PAD.encode(digest)
+            ))
+        }
+        HashAlgorithm::Pbkdf2Sha512 { rounds } => {
+            let salt = random_bytes::<16>();
+            let digest = pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password, &salt, rounds);
+            Ok(format!(
+                "$pbkdf2-sha512${rounds}${}${}",
+                STANDARD_NO_PAD.encode(salt),
+                STANDARD_NO_PAD.encode(digest)
+            ))
+        }
+    }
+}
+
+fn verify(password: &[u8], hash: &str) -> bool {
+    let mut parts = hash.split('$').skip(1);
+    match parts.next() {
+        Some("2" | "2a" | "2b" | "2x" | "2y") => {
+            let cut = &password[..password.len().min(BCRYPT_MAX_LENGTH)];
+            bcrypt::verify(cut, hash).unwrap_or(false)
+        }
+        Some("bcrypt-sha256") => verify_bcrypt_sha256(password, parts).unwrap_or(false),
+        Some("scrypt") => verify_scrypt(password, parts).unwrap_or(false),
+        Some("pbkdf2-sha512") => verify_pbkdf2(password, parts).unwrap_or(false),
+        _ => false,
+    }
+}
+
+fn verify_bcrypt_sha256<'a>(
+    password: &[u8],
+    mut parts: impl Iterator<Item = &'a str>,
+) -> Option<bool> {
+    let (parameters, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
+    let cost: u32 = parameter(parameters, "r")?.parse().ok()?;
+    let kind = parameter(parameters, "t")?;
+    let inner = inner_digest(salt, password).ok()?;
+    bcrypt::verify(inner.as_bytes(), &format!("${kind}${cost:02}${salt}{digest}")).ok()
+}
+
+fn verify_scrypt<'a>(password: &[u8], mut parts: impl Iterator<Item = &'a str>) -> Option<bool> {
+    let (parameters, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
+    let (salt, digest) = (unpadded(salt)?, unpadded(digest)?);
+    let log_n = parameter(parameters, "ln")?.parse().ok()?;
+    let block_size = parameter(parameters, "r")?.parse().ok()?;
+    let parallelism = parameter(parameters, "p")?.parse().ok()?;
+    let params = scrypt::Params::new(log_n, block_size, parallelism, digest.len()).ok()?;
+    let mut computed = vec![0; digest.len()];
+    scrypt::scrypt(password, &salt, &params, &mut computed).ok()?;
+    Some(computed.ct_eq(&digest).into())
+}
+
+fn verify_pbkdf2<'a>(password: &[u8], mut parts: impl Iterator<Item = &'a str>) -> Option<bool> {
+    let (rounds, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
+    let (salt, digest) = (unpadded(salt)?, unpadded(digest)?);
+    let mut computed = vec![0; digest.len()];
+    pbkdf2::pbkdf2_hmac::<Sha512>(password, &salt, rounds.parse().ok()?, &mut computed);
+    Some(computed.ct_eq(&digest).into())
+}
+
+/// passlib's inner step: HMAC-SHA256 keyed with the salt text, in base64.
+fn inner_digest(salt: &str, password: &[u8]) -> Result<Zeroizing<String>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(salt.as_bytes()).map_err(Error::internal)?;
+    mac.update(password);
+    Ok(Zeroizing::new(STANDARD.encode(mac.finalize().into_bytes())))
+}
+
+fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
+    parameters.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// passlib's base64: no padding, and `.` for `+`.
+fn unpadded(text: &str) -> Option<Vec<u8>> {
+    STANDARD_NO_PAD.decode(text.replace('.', "+")).ok().filter(|bytes| !bytes.is_empty())
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(algorithm: HashAlgorithm) -> HashOptions {
+        HashOptions { algorithm, ..HashOptions::default() }
+    }
+
+    #[test]
+    fn every_algorithm_verifies_what_it_hashed_and_nothing_else() {
+        for algorithm in [
+            HashAlgorithm::Bcrypt { cost: 4 },
+            HashAlgorithm::BcryptSha256 { cost: 4 },
+            HashAlgorithm::Scrypt { block_size: 8, parallelism: 1 },
+            HashAlgorithm::Pbkdf2Sha512 { rounds: 1000 },
+        ] {
+            let hashed = hash(&with(algorithm), b"correct horse").unwrap();
+            assert!(verify(b"correct horse", &hashed), "{algorithm:?} {hashed}");
+            assert!(!verify(b"battery staple", &hashed), "{algorithm:?}");
+        }
+    }
+
+    /// Made by Keystone 30's own `password_hashing` with the password `s3cret pässword`.
+    const BY_KEYSTONE: [&str; 4] = [
+        "$2b$04$zYRmhCHR/UAhJYH/igyn4eAvfBoDDtIc2FbiH9sPgFU7u/PshtcJe",
+        "$bcrypt-sha256$v=2,t=2b,r=4$OjEne2MkxLSmBuTqveuNUu$L66LBhicDSJUouEUeFMB.ma0rvnA2rG",
+        "$scrypt$ln=10,r=8,p=1$mNpC3608rp6UZvhid1yIfg$JuDnWUvOlL/nFQrWNlBcYSAJPM4ThOhUx3o30fjbwHE",
+        "$pbkdf2-sha512$1000$MngzfKXJSkuRw5gVM8LZmQ$c43In8pXvpy8vnq1bHCttSCPSdOXmd1PdEGVD1xsPYQswUDFT7c0/AhbnlFznZWNZgr6ReWcmUoejpSK1FekEA",
+    ];
+
+    #[test]
+    fn keystones_hashes_are_understood() {
+        for hashed in BY_KEYSTONE {
+            assert!(verify("s3cret pässword".as_bytes(), hashed), "{hashed}");
+            assert!(!verify(b"s3cret password", hashed), "{hashed}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_hash_matches_nothing() {
+        for hashed in ["", "$", "plain", "$2b$", "$scrypt$ln=99,r=8,p=1$AA$AA", "$scrypt$ln=16$AA",
+            "$pbkdf2-sha512$x$AA$AA", "$bcrypt-sha256$v=2$AA$AA", "$pbkdf2-sha512$1$AA$"]
+        {
+            assert!(!verify(b"", hashed), "{hashed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_answers_at_once() {
+        let hasher = PasswordHasher::start(HashOptions {
+            algorithm: HashAlgorithm::Bcrypt { cost: 10 },
+            threads: NonZeroUsize::MIN,
+            queue: 1,
+            ..HashOptions::default()
+        })
+        .unwrap();
+        let all = futures_of(&hasher, 8).await;
+        assert!(all.iter().any(|outcome| matches!(outcome, Err(Error::Overloaded { .. }))));
+        assert!(all.iter().any(Result::is_ok));
+    }
+
+    async fn futures_of(hasher: &PasswordHasher, count: usize) -> Vec<Result<String>> {
+        let tasks: Vec<_> = (0..count)
+            .map(|_| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.hash("password".into()).await })
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for task in tasks {
+            outcomes.push(task.await.unwrap());
+        }
+        outcomes
+    }
+}

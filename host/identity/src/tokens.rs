@@ -1,0 +1,311 @@
+//! Validating, issuing and revoking tokens.
+
+use std::sync::Arc;
+
+use archstone_model::{
+    entity::Entity,
+    id::{DomainId, ProjectId, RoleId, UserId},
+    policy::Target,
+    project::Project,
+    revocation::RevocationEvent,
+    role::{Actor, AssignmentFilter, RoleRef},
+    roles::{Place, RoleInference, effective_roles},
+};
+use archstone_token::{OpenedToken, TokenKind};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    Caller, Error, Identity, Result,
+    subject::{
+        Delegation, DomainRef, FederatedOrigin, ProjectRef, TokenScope, UserRef, ValidToken,
+    },
+};
+
+/// What `Openstack-Identity-Access-Rules` must say for tokens with access rules to be shown.
+const ACCESS_RULES_VERSION: f64 = 1.0;
+
+/// How a subject token is looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ValidationOptions {
+    /// Accept a token that expired within `[token] allow_expired_window`.
+    pub allow_expired: bool,
+    /// The access rule version that the asking service enforces.
+    pub access_rules_version: Option<f64>,
+}
+
+impl Identity {
+    /// Validates a token for a service that was shown it.
+    ///
+    /// # Errors
+    /// `NotFound` where the subject token is not valid (whatever the reason), `ForbiddenAction`
+    /// where the caller may not ask.
+    pub async fn validate_token(
+        &self,
+        caller: &Caller,
+        subject: Option<&str>,
+        options: ValidationOptions,
+        only_check: bool,
+    ) -> Result<Arc<ValidToken>> {
+        let subject = subject.ok_or_else(no_token_given)?;
+        let window = if options.allow_expired {
+            self.options.allow_expired_window
+        } else {
+            TimeDelta::zero()
+        };
+        let token = self.validate(subject, window).await?;
+        let action =
+            if only_check { "identity:check_token" } else { "identity:validate_token" };
+        self.enforce(caller, action, token_target(&token))?;
+        if let Some(credential) = token.application_credential()
+            && !credential.access_rules.is_empty()
+            && options.access_rules_version.is_none_or(|version| version < ACCESS_RULES_VERSION)
+        {
+            return Err(no_token("the asking service does not enforce access rules"));
+        }
+        Ok(token)
+    }
+
+    /// Revokes a token: its own user may, or an administrator.
+    ///
+    /// # Errors
+    /// `NotFound` where it is not valid, `ForbiddenAction`.
+    pub async fn revoke_token(&self, caller: &Caller, subject: Option<&str>) -> Result<()> {
+        let subject = subject.ok_or_else(no_token_given)?;
+        let token = self.validate(subject, TimeDelta::zero()).await?;
+        self.enforce(caller, "identity:revoke_token", token_target(&token))?;
+        self.revoke(RevocationEvent::for_token(token.audit_id().to_owned(), self.now())).await?;
+        self.audit_write(caller, "revoke", Entity::Token, token.audit_id());
+        Ok(())
+    }
+
+    /// Records a revocation.
+    pub(crate) async fn revoke(&self, event: RevocationEvent) -> Result<()> {
+        self.store.record_revocation(&event).await.map_err(Error::from)
+    }
+
+    /// Validates a token that must not have expired.
+    pub(crate) async fn validate_now(&self, token: &str) -> Result<Arc<ValidToken>> {
+        self.validate(token, TimeDelta::zero()).await
+    }
+
+    /// Opens a token, looks up everybody and everything it names, and checks that it still holds.
+    async fn validate(&self, token: &str, expired_window: TimeDelta) -> Result<Arc<ValidToken>> {
+        let opened = self.tokens.open(token).map_err(|error| {
+            tracing::debug!(%error, "a token was not opened");
+            Error::Missing("Could not recognize Fernet token".to_owned())
+        })?;
+        if self.now() >= opened.payload.expires_at + expired_window {
+            return Err(Error::Missing("Failed to validate token".to_owned()));
+        }
+        let token = self.subject(opened).await.map_err(hide_what_is_missing)?;
+        self.refuse_revoked(&token).await?;
+        Ok(Arc::new(token))
+    }
+
+    async fn refuse_revoked(&self, token: &ValidToken) -> Result<()> {
+        let role_ids: Vec<RoleId> = token.roles.iter().map(|role| role.id.clone()).collect();
+        let subject = token.revocation_subject(&role_ids);
+        let events = self.store.revocations_covering(token.issued_at).await?;
+        if events.iter().any(|event| event.matches(&subject)) {
+            return Err(no_token("the token is revoked"));
+        }
+        Ok(())
+    }
+
+    /// Turns what a token says into what it means now.
+    ///
+    /// # Errors
+    /// Where anybody or anything it names is gone, disabled, or no longer gives it a role.
+    pub(crate) async fn subject(&self, opened: OpenedToken) -> Result<ValidToken> {
+        let OpenedToken { payload, issued_at } = opened;
+        let user_id = UserId::from(payload.user_id.as_str());
+        let user = self.token_user(&user_id).await?;
+        let federation = payload.kind.federation().map(|federation| FederatedOrigin {
+            identity_provider: federation.identity_provider_id.as_str().into(),
+            protocol: federation.protocol_id.as_str().into(),
+            groups: federation.group_ids.iter().map(|id| id.as_str().into()).collect(),
+        });
+        let groups = federation.as_ref().map_or(&[][..], |federation| &federation.groups);
+        let inference = RoleInference::new(self.store.implied_roles().await?);
+        let (scope, delegation, role_ids) = match &payload.kind {
+            TokenKind::Unscoped | TokenKind::FederatedUnscoped { .. } => {
+                (TokenScope::Unscoped, Delegation::None, Vec::new())
+            }
+            TokenKind::Project { project_id } | TokenKind::FederatedProject { project_id, .. } => {
+                let (project, place) = self.token_project(&project_id.as_str().into()).await?;
+                let roles = self.roles_in(&user_id, groups, &place, &inference).await?;
+                (TokenScope::Project(project), Delegation::None, roles)
+            }
+            TokenKind::Domain { domain_id } | TokenKind::FederatedDomain { domain_id, .. } => {
+                let domain = self.token_domain(&domain_id.as_str().into()).await?;
+                let place = Place::Domain(domain.id.clone());
+                let roles = self.roles_in(&user_id, groups, &place, &inference).await?;
+                (TokenScope::Domain(domain), Delegation::None, roles)
+            }
+            TokenKind::System => {
+                let roles = self.roles_in(&user_id, groups, &Place::System, &inference).await?;
+                (TokenScope::System, Delegation::None, roles)
+            }
+            TokenKind::ApplicationCredential { project_id, application_credential_id } => {
+                let credential =
+                    self.store.application_credential(&application_credential_id.as_str().into()).await?;
+                if credential.user_id != user_id
+                    || credential.project_id.as_str() != project_id
+                    || credential.expires_at.is_some_and(|expires_at| expires_at <= self.now())
+                {
+                    return Err(no_token("the application credential is no longer good for this"));
+                }
+                let (project, place) = self.token_project(&credential.project_id).await?;
+                let held = self.roles_in(&user_id, groups, &place, &inference).await?;
+                let roles =
+                    held.into_iter().filter(|role| credential.roles.contains(role)).collect();
+                let delegation = Delegation::ApplicationCredential(Box::new(credential));
+                (TokenScope::Project(project), delegation, roles)
+            }
+            TokenKind::Trust { .. }
+            | TokenKind::OAuth1 { .. }
+            | TokenKind::OAuth2MutualTls { .. } => {
+                // Issued by a Keystone beside this server; delegations of these kinds are not
+                // evaluated here yet, and what is not evaluated is not accepted.
+                return Err(no_token("tokens of this kind are not supported yet"));
+            }
+        };
+        let roles = self.named_roles(&role_ids).await?;
+        if roles.is_empty() && scope != TokenScope::Unscoped {
+            return Err(Error::unauthenticated(format!("user {user_id} has no role in this scope")));
+        }
+        Ok(ValidToken {
+            user,
+            methods: self
+                .auth_methods
+                .names(payload.methods)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            audit_ids: payload.audit_ids.iter().map(|id| id.to_string()).collect(),
+            issued_at,
+            expires_at: payload.expires_at,
+            scope,
+            roles,
+            delegation,
+            federation,
+            thumbprint: payload.kind.thumbprint().map(str::to_owned),
+        })
+    }
+
+    async fn token_user(&self, id: &UserId) -> Result<UserRef> {
+        let user = self.store.user(id).await?;
+        if !self.compliance.is_enabled(&user, self.now()) {
+            return Err(no_token(format!("user {id} is disabled")));
+        }
+        let domain = self.token_domain(&user.domain_id).await?;
+        Ok(UserRef::new(user, domain))
+    }
+
+    async fn token_domain(&self, id: &DomainId) -> Result<DomainRef> {
+        let domain = self.store.domain(id).await?;
+        if domain.enabled {
+            Ok(domain.into())
+        } else {
+            Err(no_token(format!("domain {id} is disabled")))
+        }
+    }
+
+    async fn token_project(&self, id: &ProjectId) -> Result<(ProjectRef, Place)> {
+        let project = self.store.project(id).await?;
+        if !project.enabled {
+            return Err(no_token(format!("project {id} is disabled")));
+        }
+        let domain = self.token_domain(&project.owning_domain()).await?;
+        let place = self.place_of(&project).await?;
+        Ok((
+            ProjectRef {
+                id: project.id,
+                name: project.name,
+                domain,
+                is_domain: project.is_domain,
+            },
+            place,
+        ))
+    }
+
+    /// A project with what is above it.
+    pub(crate) async fn place_of(&self, project: &Project) -> Result<Place> {
+        let domain_id = project.owning_domain();
+        let parent_is_domain =
+            project.parent_id.as_ref().is_none_or(|id| id.as_str() == domain_id.as_str());
+        let above = if parent_is_domain {
+            Vec::new()
+        } else {
+            let ancestors = self.store.ancestors(&project.id).await?;
+            ancestors.into_iter().filter(|a| !a.is_domain).map(|ancestor| ancestor.id).collect()
+        };
+        Ok(Place::Project { id: project.id.clone(), above, domain_id })
+    }
+
+    /// The ids of the roles that a user has in a place, by themselves and by their groups.
+    pub(crate) async fn roles_in(
+        &self,
+        user_id: &UserId,
+        federated_groups: &[archstone_model::id::GroupId],
+        place: &Place,
+        inference: &RoleInference,
+    ) -> Result<Vec<RoleId>> {
+        let groups = self.store.groups_of_user(user_id).await?;
+        let actors = std::iter::once(Actor::User(user_id.clone()))
+            .chain(groups.into_iter().map(|group| Actor::Group(group.id)))
+            .chain(federated_groups.iter().cloned().map(Actor::Group))
+            .collect();
+        let filter =
+            AssignmentFilter { actors, targets: place.targets(), ..AssignmentFilter::default() };
+        let assignments = self.store.assignments(&filter).await?;
+        Ok(effective_roles(&assignments, place, inference).into_iter().collect())
+    }
+
+    /// These roles with their names. Roles of a domain only stand for what they imply, so they are
+    /// never named themselves.
+    pub(crate) async fn named_roles(&self, ids: &[RoleId]) -> Result<Vec<RoleRef>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let roles = self.store.all_roles().await?;
+        Ok(ids
+            .iter()
+            .filter_map(|id| roles.get(id))
+            .filter(|role| role.domain_id.is_none())
+            .map(|role| RoleRef { id: role.id.clone(), name: role.name.clone() })
+            .collect())
+    }
+
+    /// When a token issued now expires.
+    pub(crate) fn token_expiry(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        use chrono::SubsecRound;
+        (now + self.options.token_lifetime).trunc_subsecs(0)
+    }
+}
+
+fn token_target(token: &ValidToken) -> Target {
+    Target::new()
+        .with("target.token.user_id", token.user.id.as_str())
+        .with("target.token.user.domain.id", token.user.domain.id.as_str())
+}
+
+fn no_token_given() -> Error {
+    Error::Missing("No token in the request".to_owned())
+}
+
+/// A token that is not valid looks like one that does not exist; why, is for the log.
+fn no_token(reason: impl Into<String>) -> Error {
+    let reason = reason.into();
+    tracing::debug!(reason, "a token was not accepted");
+    Error::Missing("Could not find token.".to_owned())
+}
+
+fn hide_what_is_missing(error: Error) -> Error {
+    match error {
+        Error::NotFound { .. } | Error::Missing(_) | Error::Unauthenticated { .. } => {
+            no_token(error.reason().map_or_else(|| error.to_string(), str::to_owned))
+        }
+        other => other,
+    }
+}

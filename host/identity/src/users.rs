@@ -1,0 +1,299 @@
+//! Users: who may see and change them, and what a change brings with it (hashing, password rules,
+//! revocation).
+
+use archstone_model::{
+    Extra,
+    entity::Entity,
+    id::{DomainId, GroupId, ProjectId, UserId},
+    listing::Change,
+    policy::Target,
+    revocation::RevocationEvent,
+    secret::Secret,
+    user::{
+        FederatedAccount, Group, NewPassword, NewUser, User, UserFilter, UserOptions, UserPatch,
+        UserWithPasswords,
+    },
+};
+
+use crate::{Caller, Error, Identity, Result, new_id};
+
+/// What a client gives to create a user.
+#[derive(Debug, Clone)]
+pub struct UserCreation {
+    pub name: String,
+    /// The caller's own domain where it is absent.
+    pub domain_id: Option<DomainId>,
+    pub enabled: bool,
+    pub default_project_id: Option<ProjectId>,
+    pub password: Option<Secret>,
+    pub options: UserOptions,
+    pub federated: Vec<FederatedAccount>,
+    pub extra: Extra,
+}
+
+/// What a client gives to change a user.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    pub name: Change<String>,
+    pub domain_id: Option<DomainId>,
+    pub enabled: Change<bool>,
+    pub default_project_id: Change<Option<ProjectId>>,
+    pub password: Change<Option<Secret>>,
+    /// Options to set; an option whose value is null is removed.
+    pub options: Option<Extra>,
+    pub federated: Change<Vec<FederatedAccount>>,
+    /// Attributes to add or replace; null values are kept as null, as Keystone does.
+    pub extra: Extra,
+}
+
+impl Identity {
+    /// Shows one user.
+    ///
+    /// # Errors
+    /// `NotFound`, or `ForbiddenAction` where policy refuses.
+    pub async fn user(&self, caller: &Caller, id: &UserId) -> Result<User> {
+        let found = self.store.user(id).await;
+        self.enforce(caller, "identity:get_user", self.user_target(id, found.as_ref().ok()))?;
+        Ok(found?)
+    }
+
+    /// Lists users. A caller with a domain-scoped token sees that domain only.
+    pub async fn users(&self, caller: &Caller, mut filter: UserFilter) -> Result<Vec<User>> {
+        let own_domain = caller.scope_domain_id();
+        let mut target = Target::new();
+        if let Some(domain_id) = own_domain {
+            target.set("target.domain_id", domain_id.as_str());
+        }
+        self.enforce(caller, "identity:list_users", target)?;
+        if filter.domain_id.is_none() {
+            filter.domain_id = own_domain.cloned();
+        }
+        let mut users = {
+            filter.page = self.bounded(filter.page);
+            self.store.users(&filter).await?
+        };
+        if let Some(domain_id) = own_domain {
+            users.retain(|user| user.domain_id == *domain_id);
+        }
+        Ok(users)
+    }
+
+    /// Creates a user in the given domain, or in the caller's.
+    ///
+    /// # Errors
+    /// `Conflict` where the name is taken in the domain; `Invalid` where the domain does not exist
+    /// or the password breaks the rules.
+    pub async fn create_user(&self, caller: &Caller, creation: UserCreation) -> Result<User> {
+        let domain_id = creation.domain_id.unwrap_or_else(|| self.home_domain(caller));
+        let mut target = Target::new();
+        target.set("target.user.domain_id", domain_id.as_str());
+        self.enforce(caller, "identity:create_user", target)?;
+        self.require_domain(&domain_id).await?;
+        if let Some(project_id) = &creation.default_project_id {
+            self.require_project_is_no_domain(project_id).await?;
+        }
+        let now = self.now();
+        let password = match creation.password {
+            Some(password) => {
+                self.check_password_strength(&password)?;
+                let change_on_first_use = self.compliance.change_password_upon_first_use
+                    && creation.options.ignore_change_password_upon_first_use != Some(true);
+                let mut hashed = self.hash_password(&password, &creation.options, false).await?;
+                if change_on_first_use {
+                    hashed.expires_at = Some(now);
+                }
+                Some(hashed)
+            }
+            None => None,
+        };
+        let user = self
+            .store
+            .create_user(&NewUser {
+                id: UserId::new(new_id()),
+                domain_id,
+                name: creation.name.trim().to_owned(),
+                enabled: creation.enabled,
+                default_project_id: creation.default_project_id,
+                password,
+                options: creation.options,
+                federated: creation.federated,
+                extra: creation.extra,
+                created_at: now,
+            })
+            .await?;
+        self.audit_write(caller, "create", Entity::User, user.id.as_str());
+        Ok(user)
+    }
+
+    /// Changes a user. A new password, or disabling the user, revokes their tokens.
+    pub async fn update_user(
+        &self,
+        caller: &Caller,
+        id: &UserId,
+        change: UserChange,
+    ) -> Result<User> {
+        let found = self.store.user(id).await;
+        self.enforce(caller, "identity:update_user", self.user_target(id, found.as_ref().ok()))?;
+        let user = found?;
+        if change.domain_id.as_ref().is_some_and(|domain_id| *domain_id != user.domain_id) {
+            return Err(Error::invalid("Cannot change Domain ID"));
+        }
+        if let Change::Set(Some(project_id)) = &change.default_project_id {
+            self.require_project_is_no_domain(project_id).await?;
+        }
+        let options = match change.options {
+            Some(changes) => Change::Set(user.options.clone().with_changes(&changes)),
+            None => Change::Keep,
+        };
+        let new_options = options.as_set().unwrap_or(&user.options);
+        let password = match &change.password {
+            Change::Keep => Change::Keep,
+            Change::Set(None) => Change::Set(None),
+            Change::Set(Some(password)) => {
+                self.check_password_strength(password)?;
+                let history = self.store.user_with_passwords(id).await?;
+                self.refuse_reused_password(password, &history).await?;
+                Change::Set(Some(self.hash_password(password, new_options, false).await?))
+            }
+        };
+        let mut extra = user.extra.clone();
+        extra.extend(change.extra);
+        let loses_tokens = password.is_set() || change.enabled == Change::Set(false);
+        let updated = self
+            .store
+            .update_user(
+                id,
+                &UserPatch {
+                    name: change.name,
+                    enabled: change.enabled,
+                    default_project_id: change.default_project_id,
+                    password,
+                    options,
+                    federated: change.federated,
+                    extra: Change::Set(extra),
+                },
+            )
+            .await?;
+        if loses_tokens {
+            self.revoke(RevocationEvent::for_user(id.clone(), self.now())).await?;
+        }
+        self.audit_write(caller, "update", Entity::User, id.as_str());
+        Ok(updated)
+    }
+
+    /// Deletes a user with everything that is theirs.
+    pub async fn delete_user(&self, caller: &Caller, id: &UserId) -> Result<()> {
+        let found = self.store.user(id).await;
+        self.enforce(caller, "identity:delete_user", self.user_target(id, found.as_ref().ok()))?;
+        found?;
+        self.store.delete_user(id).await?;
+        self.revoke(RevocationEvent::for_user(id.clone(), self.now())).await?;
+        self.audit_write(caller, "delete", Entity::User, id.as_str());
+        Ok(())
+    }
+
+    /// Lets a user change their own password; the old one is the proof, no token is needed.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where the old password is wrong; `Invalid` where the new one breaks a
+    /// rule.
+    pub async fn change_own_password(
+        &self,
+        id: &UserId,
+        original: &Secret,
+        new: &Secret,
+    ) -> Result<()> {
+        let account = self.prove_password_for_change(id, original).await?;
+        if account.user.options.lock_password == Some(true) {
+            return Err(Error::unauthenticated("the password is locked"));
+        }
+        self.check_password_strength(new)?;
+        self.check_password_age(&account)?;
+        self.refuse_reused_password(new, &account).await?;
+        let password = self.hash_password(new, &account.user.options, true).await?;
+        self.store
+            .update_user(
+                id,
+                &UserPatch { password: Change::Set(Some(password)), ..UserPatch::default() },
+            )
+            .await?;
+        self.revoke(RevocationEvent::for_user(id.clone(), self.now())).await
+    }
+
+    /// The groups that a user is in.
+    pub async fn groups_of_user(&self, caller: &Caller, id: &UserId) -> Result<Vec<Group>> {
+        let found = self.store.user(id).await;
+        self.enforce(
+            caller,
+            "identity:list_groups_for_user",
+            self.user_target(id, found.as_ref().ok()),
+        )?;
+        found?;
+        let mut groups = self.store.groups_of_user(id).await?;
+        if let Some(domain_id) = caller.scope_domain_id() {
+            groups.retain(|group| group.domain_id == *domain_id);
+        }
+        Ok(groups)
+    }
+
+    /// What policy rules may read about a user (and a group, where the request names one).
+    pub(crate) fn user_target(&self, id: &UserId, user: Option<&User>) -> Target {
+        let mut target = Target::new();
+        target.set("user_id", id.as_str());
+        if let Some(user) = user {
+            target.set("target.user.id", user.id.as_str());
+            target.set("target.user.domain_id", user.domain_id.as_str());
+        }
+        target
+    }
+
+    async fn hash_password(
+        &self,
+        password: &Secret,
+        options: &UserOptions,
+        self_service: bool,
+    ) -> Result<NewPassword> {
+        let now = self.now();
+        Ok(NewPassword {
+            hash: self.passwords.hash(password.clone()).await?,
+            created_at: now,
+            expires_at: self.compliance.expiry(now, options),
+            self_service,
+        })
+    }
+
+    fn check_password_strength(&self, password: &Secret) -> Result<()> {
+        self.compliance.check_strength(password).map_err(|broken| Error::invalid(broken.to_string()))
+    }
+
+    fn check_password_age(&self, account: &UserWithPasswords) -> Result<()> {
+        let Some(current) = account.passwords.last() else { return Ok(()) };
+        self.compliance
+            .check_minimum_age(current, self.now())
+            .map_err(|broken| Error::invalid(broken.to_string()))
+    }
+
+    /// Refuses a password that is among the last `unique_last_password_count`.
+    async fn refuse_reused_password(
+        &self,
+        password: &Secret,
+        account: &UserWithPasswords,
+    ) -> Result<()> {
+        for hash in self.compliance.remembered(&account.passwords) {
+            if self.passwords.verify(password.clone(), hash.to_owned()).await? {
+                return Err(Error::invalid(self.compliance.reused().to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a user is named together with a group.
+pub(crate) fn with_group(mut target: Target, id: &GroupId, group: Option<&Group>) -> Target {
+    target.set("group_id", id.as_str());
+    if let Some(group) = group {
+        target.set("target.group.id", group.id.as_str());
+        target.set("target.group.domain_id", group.domain_id.as_str());
+    }
+    target
+}
