@@ -409,7 +409,6 @@ struct TagsRequest {
 /// `options` of projects, domains and roles.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(additional_properties = false)]
 pub(crate) struct ResourceOptionsBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     immutable: Option<bool>,

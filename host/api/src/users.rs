@@ -174,6 +174,7 @@ struct UserCreate {
     #[schema(value_type = Option<String>)]
     password: Option<Secret>,
     #[serde(default)]
+    #[schema(value_type = Option<OptionsSchema>)]
     options: OptionsBody,
     #[serde(default)]
     federated: Vec<FederatedBody>,
@@ -193,7 +194,7 @@ impl From<UserCreate> for UserCreation {
             enabled: user.enabled.is_none_or(bool::from),
             default_project_id: user.default_project_id.map(ProjectId::from),
             password: user.password,
-            options: UserOptions::default().with_changes(&user.options.0),
+            options: UserOptions::default().with_changes(&user.options),
             federated: flatten(user.federated),
             extra: without_id(user.extra),
         }
@@ -219,6 +220,7 @@ struct UserUpdate {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     password: Change<Option<Secret>>,
+    #[schema(value_type = Option<OptionsSchema>)]
     options: Option<OptionsBody>,
     federated: Option<Vec<FederatedBody>>,
     #[serde(flatten)]
@@ -234,7 +236,7 @@ impl From<UserUpdate> for UserChange {
             enabled: user.enabled.map(bool::from).into(),
             default_project_id: user.default_project_id.map(|id| id.map(ProjectId::from)),
             password: user.password,
-            options: user.options.map(|options| options.0),
+            options: user.options,
             federated: user.federated.map(flatten).into(),
             extra: user.extra,
         }
@@ -255,13 +257,11 @@ struct PasswordChange {
 }
 
 /// User options by name; null removes one.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(transparent)]
-struct OptionsBody(#[schema(value_type = OptionsSchema)] Map<String, Value>);
+type OptionsBody = Map<String, Value>;
 
 /// What options may hold.
-#[derive(ToSchema)]
-#[schema(additional_properties = false)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "read by its schema only")]
 struct OptionsSchema {
     ignore_change_password_upon_first_use: Option<bool>,
