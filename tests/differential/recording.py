@@ -16,16 +16,24 @@ from harness.servers import PythonKeystone
 KEPT_IN = Path(__file__).parents[2] / "target" / "differential"
 
 
-def answers(name, script, directory, fresh=False):
-    """(base URL, replies) of Python Keystone 30 for all requests of a script.
+def recorded(name, script):
+    """(base URL, replies) of Python Keystone 30 for all requests of a script, if they are kept."""
+    kept = file_of(name, script)
+    if not kept.exists():
+        return None
+    told = json.loads(kept.read_text())
+    return told["base"], [revive(reply) for reply in told["replies"]]
+
+
+def file_of(name, script):
+    return KEPT_IN / f"{name}-{hashlib.sha256(repr(script).encode()).hexdigest()[:16]}.json"
+
+
+def record(name, script, directory):
+    """Asks a fresh Python Keystone all requests of a script, and keeps and gives the answers as `recorded` does.
 
     Raises ScriptError when an answer is not the one that the script says Python Keystone gives.
     """
-    digest = hashlib.sha256(repr(script).encode()).hexdigest()[:16]
-    kept = KEPT_IN / f"{name}-{digest}.json"
-    if kept.exists() and not fresh:
-        told = json.loads(kept.read_text())
-        return told["base"], [revive(reply) for reply in told["replies"]]
     replies, missed = [], []
     with PythonKeystone(directory, script.config) as server:
         side = Side(server)
@@ -46,7 +54,7 @@ def answers(name, script, directory, fresh=False):
         {"status": reply.status, "headers": reply.headers.items(), "text": reply.text, "at": reply.at}
         for reply in replies
     ]
-    kept.write_text(json.dumps({"base": server.base, "replies": flat}))
+    file_of(name, script).write_text(json.dumps({"base": server.base, "replies": flat}))
     return server.base, replies
 
 

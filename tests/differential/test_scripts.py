@@ -1,12 +1,14 @@
 """Runs each script against the target and compares every answer with Python Keystone 30's."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 
 from differential.compare import Comparison, Difference
-from differential.recording import answers, sent
+from differential.recording import record, recorded, sent
 from differential.script import Script, ScriptError, Side, load
 from harness.servers import PythonKeystone
 
@@ -21,11 +23,26 @@ def whole_script(name):
     return Script(prologue.requests + script.requests, script.config, len(prologue.requests))
 
 
-@pytest.mark.timeout(1200)
+@pytest.fixture(scope="session")
+def originals(request, tmp_path_factory):
+    """Python Keystone's answers to each chosen script, asked for in the background where they are not kept."""
+    fresh = request.config.getoption("--fresh")
+
+    def original(name, directory):
+        script = whole_script(name)
+        kept = None if fresh else recorded(name, script)
+        return kept or record(name, script, directory)
+
+    tests = [item for item in request.session.items if item.originalname == "test_answers_as_python_keystone_does"]
+    chosen = [test.callspec.params["name"] for test in tests]
+    with ThreadPoolExecutor(os.cpu_count()) as recorders:
+        yield {name: recorders.submit(original, name, tmp_path_factory.mktemp(name)) for name in chosen}
+
+
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_answers_as_python_keystone_does(name, target_class, tmp_path, report, request):
-    script = whole_script(name)
-    original, replies = answers(name, script, tmp_path / "original", request.config.getoption("--fresh"))
+def test_answers_as_python_keystone_does(name, originals, target_class, tmp_path, report, request):
+    script, (original, replies) = whole_script(name), originals[name].result()
     unexplained = []
     with target_class(tmp_path / "target", script.config) as server:
         target, comparison = Side(server), Comparison(original, server.base)

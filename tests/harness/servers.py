@@ -3,12 +3,15 @@
 Both read the same keystone.conf, so a test that passes on one can be pointed at the other.
 """
 
+import atexit
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -47,8 +50,9 @@ class Server:
     """
 
     name = ""
-    #: A directory with a bootstrapped database and keys, made once per test run and copied for each server.
+    #: A directory with a bootstrapped database and keys, made once per test run.
     template = None
+    template_lock = threading.Lock()
 
     def __init__(self, directory, config=None):
         self.directory = Path(directory)
@@ -80,19 +84,26 @@ class Server:
 
     def prepare(self):
         """Makes the directory: configuration, keys, schema and the bootstrapped administrator."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.write_config()
-        cls = type(self)
-        if self.config["database"] != BASE_CONFIG["database"]:
-            self.bootstrap()
-        elif cls.template is None:
-            self.bootstrap()
-            cls.template = self.directory.with_name(f"{self.name}-template")
-            shutil.copytree(self.directory, cls.template)
-        else:
-            shutil.copytree(cls.template, self.directory, dirs_exist_ok=True)
+        if self.config["database"] == BASE_CONFIG["database"]:
+            shutil.copytree(self.make_template(), self.directory, dirs_exist_ok=True)
             self.write_config()
+        else:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self.write_config()
+            self.bootstrap()
         return self
+
+    def make_template(self):
+        """The directory that servers begin as copies of; made by the first call."""
+        cls = type(self)
+        with cls.template_lock:
+            if cls.template is None:
+                plain = cls(Path(tempfile.mkdtemp(prefix=f"{self.name}-")))
+                plain.write_config()
+                plain.bootstrap()
+                cls.template = plain.directory
+                atexit.register(shutil.rmtree, cls.template, ignore_errors=True)
+        return cls.template
 
     def bootstrap(self):
         """Makes keys, schema and administrator with the server's own commands."""
@@ -192,7 +203,6 @@ class Archstone(Server):
     """The server under test. `Archstone.binary` is set once by conftest."""
 
     name = "archstone"
-    template = None
     binary = None
 
     def archstone(self, *arguments, **options):
@@ -213,7 +223,6 @@ class PythonKeystone(Server):
     """Python Keystone 30 under uwsgi, from the virtual environment that runs the tests."""
 
     name = "keystone"
-    template = None
     bin = Path(sys.prefix) / "bin"
 
     def manage(self, *arguments, **options):
