@@ -61,7 +61,10 @@ async fn issue(
     let issued = app.identity.authenticate(request).await?;
     let body = render(&app, &issued.subject, !query.has("nocatalog")).await?;
     // Handing the token to its owner is what this answer is for.
-    with_subject_token((StatusCode::CREATED, Json(body)).into_response(), issued.token.expose())
+    with_subject_token(
+        (StatusCode::CREATED, Json(body)).into_response(),
+        issued.token.expose(),
+    )
 }
 
 /// Shows what a token is good for.
@@ -83,10 +86,15 @@ async fn validate(
             .and_then(|version| version.to_str().ok()?.parse().ok()),
     };
     let only_check = method == Method::HEAD;
-    let token =
-        app.identity.validate_token(&caller, subject.as_deref(), options, only_check).await?;
+    let token = app
+        .identity
+        .validate_token(&caller, subject.as_deref(), options, only_check)
+        .await?;
     let body = render(&app, &token, !query.has("nocatalog")).await?;
-    with_subject_token(Json(body).into_response(), subject.as_deref().unwrap_or_default())
+    with_subject_token(
+        Json(body).into_response(),
+        subject.as_deref().unwrap_or_default(),
+    )
 }
 
 /// Revokes a token.
@@ -98,7 +106,9 @@ async fn revoke(
     Authenticated(caller): Authenticated,
     SubjectToken(subject): SubjectToken,
 ) -> Result<StatusCode> {
-    app.identity.revoke_token(&caller, subject.as_deref()).await?;
+    app.identity
+        .revoke_token(&caller, subject.as_deref())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -110,8 +120,10 @@ async fn projects(
     base_url: BaseUrl,
 ) -> Result<Json<Value>> {
     let projects = app.identity.own_projects(&caller).await?;
-    let views: Vec<_> =
-        projects.into_iter().map(|project| ProjectView::new(project, &base_url)).collect();
+    let views: Vec<_> = projects
+        .into_iter()
+        .map(|project| ProjectView::new(project, &base_url))
+        .collect();
     Ok(Json(json!({
         "projects": views,
         "links": ListLinks::complete(base_url.v3("auth/projects")),
@@ -126,8 +138,10 @@ async fn domains(
     base_url: BaseUrl,
 ) -> Result<Json<Value>> {
     let domains = app.identity.own_domains(&caller).await?;
-    let views: Vec<_> =
-        domains.into_iter().map(|domain| DomainView::new(domain, &base_url)).collect();
+    let views: Vec<_> = domains
+        .into_iter()
+        .map(|domain| DomainView::new(domain, &base_url))
+        .collect();
     Ok(Json(json!({
         "domains": views,
         "links": ListLinks::complete(base_url.v3("auth/domains")),
@@ -146,7 +160,9 @@ async fn system(
     } else {
         json!([])
     };
-    Ok(Json(json!({ "system": system, "links": { "self": base_url.v3("auth/system") } })))
+    Ok(Json(
+        json!({ "system": system, "links": { "self": base_url.v3("auth/system") } }),
+    ))
 }
 
 /// The service catalog of the caller's scope.
@@ -195,13 +211,18 @@ fn check_shape(auth: &Value) -> Result<(), ApiError> {
     ];
     let wrong = |path: &str, kind: &str| {
         let path = path.trim_start_matches('/');
-        let value = auth.pointer(&format!("/{path}")).map(kind_of).unwrap_or("null");
+        let value = auth
+            .pointer(&format!("/{path}"))
+            .map(kind_of)
+            .unwrap_or("null");
         ApiError::bad_request(format!(
             "Invalid input for field '{path}': {value} is not of type '{kind}'"
         ))
     };
     if !auth.is_object() {
-        return Err(ApiError::bad_request("Invalid input for field 'auth': it is not of type 'object'"));
+        return Err(ApiError::bad_request(
+            "Invalid input for field 'auth': it is not of type 'object'",
+        ));
     }
     if auth.get("identity").is_none() {
         return Err(ApiError::bad_request("'identity' is a required property"));
@@ -212,7 +233,11 @@ fn check_shape(auth: &Value) -> Result<(), ApiError> {
         }
     }
     match auth.pointer("/identity/methods") {
-        None => return Err(ApiError::bad_request("Invalid input for field 'identity': 'methods' is a required property")),
+        None => {
+            return Err(ApiError::bad_request(
+                "Invalid input for field 'identity': 'methods' is a required property",
+            ));
+        }
         Some(Value::Array(methods)) if methods.iter().all(Value::is_string) => {}
         Some(_) => return Err(wrong("/identity/methods", "array of string")),
     }
@@ -221,7 +246,10 @@ fn check_shape(auth: &Value) -> Result<(), ApiError> {
             return Err(wrong(path, "string"));
         }
     }
-    if auth.pointer("/identity/token").is_some_and(|token| token.get("id").is_none()) {
+    if auth
+        .pointer("/identity/token")
+        .is_some_and(|token| token.get("id").is_none())
+    {
         return Err(ApiError::bad_request(
             "Invalid input for field 'identity/token': 'id' is a required property",
         ));
@@ -295,8 +323,11 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
         }
     }
     if token.scope != TokenScope::Unscoped {
-        let roles: Vec<_> =
-            token.roles.iter().map(|role| json!({ "id": role.id, "name": role.name })).collect();
+        let roles: Vec<_> = token
+            .roles
+            .iter()
+            .map(|role| json!({ "id": role.id, "name": role.name }))
+            .collect();
         body.insert("roles".to_owned(), Value::Array(roles));
         if include_catalog {
             let project_id = token.project().map(|project| &project.id);
@@ -328,7 +359,10 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
         body.insert("application_credential".to_owned(), shown);
     }
     if let Some(thumbprint) = &token.thumbprint {
-        body.insert("oauth2_credential".to_owned(), json!({ "x5t#S256": thumbprint }));
+        body.insert(
+            "oauth2_credential".to_owned(),
+            json!({ "x5t#S256": thumbprint }),
+        );
     }
     Ok(json!({ "token": body }))
 }

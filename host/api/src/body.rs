@@ -50,23 +50,28 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split(';').next())
             .is_some_and(|media_type| {
-                matches!(media_type.trim().to_ascii_lowercase().as_str(), "application/json" | "application/json-home")
+                matches!(
+                    media_type.trim().to_ascii_lowercase().as_str(),
+                    "application/json" | "application/json-home"
+                )
             });
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::body_too_large()
-            } else {
-                ApiError::bad_request("The request body could not be read.")
-            }
-        })?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| {
+                if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+                    ApiError::body_too_large()
+                } else {
+                    ApiError::bad_request("The request body could not be read.")
+                }
+            })?;
         if bytes.is_empty() {
             return Ok(Self(json!({})));
         }
         if !is_json {
             return Err(malformed("application/json", "Content-Type header"));
         }
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|_| malformed("valid JSON", "request body"))?;
+        let value: Value =
+            serde_json::from_slice(&bytes).map_err(|_| malformed("valid JSON", "request body"))?;
         if !value.is_object() {
             return Err(malformed("valid JSON", "request body"));
         }
@@ -90,7 +95,10 @@ pub fn parse<T: DeserializeOwned + ToSchema + 'static>(value: Value) -> Result<T
         let path = error.instance_path().to_string();
         // The outermost member ("user", "project") wraps the entity, and Keystone's paths start
         // inside it.
-        let path = path.trim_start_matches('/').split_once('/').map_or("", |(_, inner)| inner);
+        let path = path
+            .trim_start_matches('/')
+            .split_once('/')
+            .map_or("", |(_, inner)| inner);
         return Err(ApiError::bad_request(if path.is_empty() {
             error.to_string()
         } else {
@@ -127,7 +135,9 @@ fn compile<T: ToSchema>() -> Option<Validator> {
         .filter_map(|(name, schema)| Some((name, serde_json::to_value(schema).ok()?)))
         .collect();
     let mut schema = serde_json::to_value(<T as PartialSchema>::schema()).ok()?;
-    schema.as_object_mut()?.insert("components".to_owned(), json!({ "schemas": parts }));
+    schema
+        .as_object_mut()?
+        .insert("components".to_owned(), json!({ "schemas": parts }));
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(false)
@@ -184,9 +194,10 @@ impl<'de> Deserialize<'de> for LenientBool {
         let value = Value::deserialize(deserializer)?;
         match &value {
             Value::Bool(value) => Some(*value),
-            Value::String(text) => {
-                SPELLINGS.iter().find(|(spelling, _)| spelling == text).map(|(_, value)| *value)
-            }
+            Value::String(text) => SPELLINGS
+                .iter()
+                .find(|(spelling, _)| spelling == text)
+                .map(|(_, value)| *value),
             _ => None,
         }
         .map(Self)
@@ -199,7 +210,9 @@ impl PartialSchema for LenientBool {
         let spellings = SPELLINGS.iter().map(|(spelling, _)| json!(spelling));
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::SchemaType::AnyValue)
-            .enum_values(Some([json!(true), json!(false)].into_iter().chain(spellings)))
+            .enum_values(Some(
+                [json!(true), json!(false)].into_iter().chain(spellings),
+            ))
             .into()
     }
 }

@@ -31,7 +31,13 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), details: None, headers: Vec::new(), body: None }
+        Self {
+            status,
+            message: message.into(),
+            details: None,
+            headers: Vec::new(),
+            body: None,
+        }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -109,21 +115,26 @@ impl From<identity::Error> for ApiError {
         }
         let answer = Self::new(status, error.to_string());
         match error {
-            E::MoreStepsNeeded { continuation } => {
-                Self { details: Some(("identity", continuation)), ..answer }
+            E::MoreStepsNeeded { continuation } => Self {
+                details: Some(("identity", continuation)),
+                ..answer
+            },
+            E::UnsupportedMethod { supported } => Self {
+                details: Some(("identity", json!({ "methods": supported }))),
+                ..answer
+            },
+            E::MoreMethodsNeeded { receipt, .. } => Self {
+                body: Some(receipt.body),
+                ..answer
             }
-            E::UnsupportedMethod { supported } => {
-                Self { details: Some(("identity", json!({ "methods": supported }))), ..answer }
-            }
-            E::MoreMethodsNeeded { receipt, .. } => Self { body: Some(receipt.body), ..answer }
-                .with_header(
-                    HeaderName::from_static("openstack-auth-receipt"),
-                    // The receipt is what this answer is for.
-                    receipt.receipt.expose(),
-                ),
-            E::Overloaded { retry_after_seconds } => {
-                answer.with_header(header::RETRY_AFTER, &retry_after_seconds.to_string())
-            }
+            .with_header(
+                HeaderName::from_static("openstack-auth-receipt"),
+                // The receipt is what this answer is for.
+                receipt.receipt.expose(),
+            ),
+            E::Overloaded {
+                retry_after_seconds,
+            } => answer.with_header(header::RETRY_AFTER, &retry_after_seconds.to_string()),
             _ => answer,
         }
     }
@@ -154,6 +165,8 @@ pub(crate) fn add_challenge(response: &mut Response, base_url: &BaseUrl) {
         return;
     }
     if let Ok(value) = HeaderValue::from_str(&format!("Keystone uri=\"{base_url}/v3\"")) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, value);
     }
 }

@@ -1,13 +1,20 @@
 //! `/healthcheck`: alive, and ready to answer (the database answers and a token can be sealed).
 
-use axum::{Json, extract::State, http::StatusCode, response::{IntoResponse, Response}};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(ready)).routes(routes!(live))
+    OpenApiRouter::new()
+        .routes(routes!(ready))
+        .routes(routes!(live))
 }
 
 /// Whether this server can answer requests.
@@ -20,7 +27,10 @@ async fn ready(State(app): State<App>) -> Response {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),
         Err(error) => {
             tracing::warn!(reason = error.reason().unwrap_or_default(), "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable", "reasons": [error.to_string()] })))
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(json!({ "status": "unavailable", "reasons": [error.to_string()] })),
+            )
                 .into_response()
         }
     }

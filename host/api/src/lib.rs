@@ -43,7 +43,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { public_endpoint: None, max_request_body_size: 114_688 }
+        Self {
+            public_endpoint: None,
+            max_request_body_size: 114_688,
+        }
     }
 }
 
@@ -56,7 +59,10 @@ pub(crate) struct App {
 
 /// The whole HTTP service.
 pub fn service(identity: Arc<Identity>, options: Options) -> Router {
-    let app = App { identity, options: Arc::new(options) };
+    let app = App {
+        identity,
+        options: Arc::new(options),
+    };
     let (router, openapi) = routes::documented().split_for_parts();
     routes::with_unserved(router, &openapi)
         .merge(versions::openapi_route(openapi))
@@ -64,7 +70,10 @@ pub fn service(identity: Arc<Identity>, options: Options) -> Router {
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(DefaultBodyLimit::max(app.options.max_request_body_size))
-        .layer(middleware::from_fn_with_state(app.clone(), request_id::frame))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            request_id::frame,
+        ))
         .with_state(app)
 }
 

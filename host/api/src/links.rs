@@ -27,7 +27,8 @@ impl BaseUrl {
                     .filter(|host| {
                         !host.is_empty()
                             && host.bytes().all(|b| {
-                                b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_')
+                                b.is_ascii_alphanumeric()
+                                    || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_')
                             })
                     })
                     .unwrap_or("localhost");
@@ -44,7 +45,9 @@ impl BaseUrl {
 
     /// `{"self": ...}` of one entity.
     pub fn self_link(&self, path: impl fmt::Display) -> SelfLink {
-        SelfLink { itself: self.v3(path) }
+        SelfLink {
+            itself: self.v3(path),
+        }
     }
 }
 
@@ -63,7 +66,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let app = App::from_ref(state);
-        Ok(Self::of(app.options.public_endpoint.as_deref(), &parts.headers))
+        Ok(Self::of(
+            app.options.public_endpoint.as_deref(),
+            &parts.headers,
+        ))
     }
 }
 
@@ -86,6 +92,10 @@ pub struct ListLinks {
 impl ListLinks {
     /// The links of a list that is complete.
     pub fn complete(itself: String) -> Self {
-        Self { next: None, itself, previous: None }
+        Self {
+            next: None,
+            itself,
+            previous: None,
+        }
     }
 }

@@ -47,7 +47,11 @@ async fn list(
     query: ListQuery,
 ) -> Result<Json<Value>> {
     let projects = app.identity.projects(&caller, filter(&query)?).await?;
-    Ok(Json(render_list(projects, &base_url, format!("projects{}", query.suffix()))))
+    Ok(Json(render_list(
+        projects,
+        &base_url,
+        format!("projects{}", query.suffix()),
+    )))
 }
 
 /// Lists the projects in which a user has a role.
@@ -60,7 +64,10 @@ async fn of_user(
     Path(user_id): Path<UserId>,
     query: ListQuery,
 ) -> Result<Json<Value>> {
-    let projects = app.identity.projects_of_user(&caller, &user_id, &filter(&query)?).await?;
+    let projects = app
+        .identity
+        .projects_of_user(&caller, &user_id, &filter(&query)?)
+        .await?;
     let path = format!("users/{user_id}/projects{}", query.suffix());
     Ok(Json(render_list(projects, &base_url, path)))
 }
@@ -74,8 +81,14 @@ async fn create(
     base_url: BaseUrl,
     Body(request): Body<ProjectCreateRequest>,
 ) -> Result<(StatusCode, Json<Value>)> {
-    let project = app.identity.create_project(&caller, request.project.try_into()?).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "project": ProjectView::new(project, &base_url) }))))
+    let project = app
+        .identity
+        .create_project(&caller, request.project.try_into()?)
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "project": ProjectView::new(project, &base_url) })),
+    ))
 }
 
 /// Shows a project, with the projects above or below it where they are asked for.
@@ -103,7 +116,12 @@ async fn show(
         related["parents"] = if asks("parents_as_ids") {
             nest(parents.iter().map(|parent| parent.id.as_str()), &project)
         } else {
-            json!(parents.into_iter().map(|parent| json!({ "project": ProjectView::new(parent, &base_url) })).collect::<Vec<_>>())
+            json!(
+                parents
+                    .into_iter()
+                    .map(|parent| json!({ "project": ProjectView::new(parent, &base_url) }))
+                    .collect::<Vec<_>>()
+            )
         };
     }
     if asks("subtree_as_list") || asks("subtree_as_ids") {
@@ -111,7 +129,12 @@ async fn show(
         related["subtree"] = if asks("subtree_as_ids") {
             tree(&subtree, &project_id)
         } else {
-            json!(subtree.into_iter().map(|below| json!({ "project": ProjectView::new(below, &base_url) })).collect::<Vec<_>>())
+            json!(
+                subtree
+                    .into_iter()
+                    .map(|below| json!({ "project": ProjectView::new(below, &base_url) }))
+                    .collect::<Vec<_>>()
+            )
         };
     }
     let mut view = json!(ProjectView::new(project, &base_url));
@@ -127,7 +150,10 @@ fn nest<'a>(ids: impl DoubleEndedIterator<Item = &'a str>, project: &Project) ->
     if let Some(domain_id) = &project.domain_id {
         chain.push(domain_id.to_string());
     }
-    chain.into_iter().rev().fold(Value::Null, |inner, id| json!({ id: inner }))
+    chain
+        .into_iter()
+        .rev()
+        .fold(Value::Null, |inner, id| json!({ id: inner }))
 }
 
 fn tree(subtree: &[Project], parent: &ProjectId) -> Value {
@@ -136,7 +162,11 @@ fn tree(subtree: &[Project], parent: &ProjectId) -> Value {
         .filter(|project| project.parent_id.as_ref() == Some(parent))
         .map(|project| (project.id.to_string(), tree(subtree, &project.id)))
         .collect();
-    if children.is_empty() { Value::Null } else { Value::Object(children) }
+    if children.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(children)
+    }
 }
 
 /// Changes a project.
@@ -150,12 +180,21 @@ async fn update(
     Path(project_id): Path<ProjectId>,
     Body(request): Body<ProjectUpdateRequest>,
 ) -> Result<Json<Value>> {
-    if request.project.id.as_ref().is_some_and(|id| id != project_id.as_str()) {
+    if request
+        .project
+        .id
+        .as_ref()
+        .is_some_and(|id| id != project_id.as_str())
+    {
         return Err(ApiError::bad_request("Cannot change project ID"));
     }
-    let project =
-        app.identity.update_project(&caller, &project_id, request.project.try_into()?).await?;
-    Ok(Json(json!({ "project": ProjectView::new(project, &base_url) })))
+    let project = app
+        .identity
+        .update_project(&caller, &project_id, request.project.try_into()?)
+        .await?;
+    Ok(Json(
+        json!({ "project": ProjectView::new(project, &base_url) }),
+    ))
 }
 
 /// Deletes a project.
@@ -179,8 +218,10 @@ async fn tags(
     base_url: BaseUrl,
     Path(project_id): Path<ProjectId>,
 ) -> Result<Json<Value>> {
-    let tags =
-        app.identity.project_tags(&caller, &project_id, "identity:list_project_tags").await?;
+    let tags = app
+        .identity
+        .project_tags(&caller, &project_id, "identity:list_project_tags")
+        .await?;
     Ok(Json(render_tags(tags, &base_url, &project_id)))
 }
 
@@ -197,7 +238,12 @@ async fn set_tags(
     check_tags(&request.tags)?;
     let tags = app
         .identity
-        .set_project_tags(&caller, &project_id, "identity:update_project_tags", request.tags)
+        .set_project_tags(
+            &caller,
+            &project_id,
+            "identity:update_project_tags",
+            request.tags,
+        )
         .await?;
     Ok(Json(render_tags(tags, &base_url, &project_id)))
 }
@@ -211,7 +257,12 @@ async fn clear_tags(
     Path(project_id): Path<ProjectId>,
 ) -> Result<StatusCode> {
     app.identity
-        .set_project_tags(&caller, &project_id, "identity:delete_project_tags", Vec::new())
+        .set_project_tags(
+            &caller,
+            &project_id,
+            "identity:delete_project_tags",
+            Vec::new(),
+        )
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -224,8 +275,15 @@ async fn check_tag(
     Authenticated(caller): Authenticated,
     Path((project_id, value)): Path<(ProjectId, String)>,
 ) -> Result<StatusCode> {
-    let tags = app.identity.project_tags(&caller, &project_id, "identity:get_project_tag").await?;
-    if tags.contains(&value) { Ok(StatusCode::NO_CONTENT) } else { Err(no_tag(&value)) }
+    let tags = app
+        .identity
+        .project_tags(&caller, &project_id, "identity:get_project_tag")
+        .await?;
+    if tags.contains(&value) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(no_tag(&value))
+    }
 }
 
 /// Adds a tag to a project.
@@ -238,16 +296,23 @@ async fn add_tag(
     Path((project_id, value)): Path<(ProjectId, String)>,
 ) -> Result {
     const ACTION: &str = "identity:create_project_tag";
-    let mut tags = app.identity.project_tags(&caller, &project_id, ACTION).await?;
+    let mut tags = app
+        .identity
+        .project_tags(&caller, &project_id, ACTION)
+        .await?;
     tags.push(value.clone());
     tags.sort();
     tags.dedup();
     check_tags(&tags)?;
-    app.identity.set_project_tags(&caller, &project_id, ACTION, tags).await?;
+    app.identity
+        .set_project_tags(&caller, &project_id, ACTION, tags)
+        .await?;
     let mut response: Response = StatusCode::CREATED.into_response();
     let location = base_url.v3(format_args!("projects/{project_id}/tags/{value}"));
     if let Ok(location) = location.parse() {
-        response.headers_mut().insert(axum::http::header::LOCATION, location);
+        response
+            .headers_mut()
+            .insert(axum::http::header::LOCATION, location);
     }
     Ok(response)
 }
@@ -261,12 +326,17 @@ async fn remove_tag(
     Path((project_id, value)): Path<(ProjectId, String)>,
 ) -> Result<StatusCode> {
     const ACTION: &str = "identity:delete_project_tag";
-    let mut tags = app.identity.project_tags(&caller, &project_id, ACTION).await?;
+    let mut tags = app
+        .identity
+        .project_tags(&caller, &project_id, ACTION)
+        .await?;
     if !tags.contains(&value) {
         return Err(no_tag(&value));
     }
     tags.retain(|tag| *tag != value);
-    app.identity.set_project_tags(&caller, &project_id, ACTION, tags).await?;
+    app.identity
+        .set_project_tags(&caller, &project_id, ACTION, tags)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -278,10 +348,16 @@ async fn list_domains(
     base_url: BaseUrl,
     query: ListQuery,
 ) -> Result<Json<Value>> {
-    let filter = ProjectFilter { is_domain: Some(true), domain_id: None, ..filter(&query)? };
+    let filter = ProjectFilter {
+        is_domain: Some(true),
+        domain_id: None,
+        ..filter(&query)?
+    };
     let domains = app.identity.domains(&caller, filter).await?;
-    let views: Vec<_> =
-        domains.into_iter().map(|domain| DomainView::new(domain, &base_url)).collect();
+    let views: Vec<_> = domains
+        .into_iter()
+        .map(|domain| DomainView::new(domain, &base_url))
+        .collect();
     let links = ListLinks::complete(base_url.v3(format_args!("domains{}", query.suffix())));
     Ok(Json(json!({ "domains": views, "links": links })))
 }
@@ -295,8 +371,14 @@ async fn create_domain(
     base_url: BaseUrl,
     Body(request): Body<DomainCreateRequest>,
 ) -> Result<(StatusCode, Json<Value>)> {
-    let domain = app.identity.create_domain(&caller, request.domain.try_into()?).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "domain": DomainView::new(domain, &base_url) }))))
+    let domain = app
+        .identity
+        .create_domain(&caller, request.domain.try_into()?)
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "domain": DomainView::new(domain, &base_url) })),
+    ))
 }
 
 /// Shows a domain.
@@ -309,7 +391,9 @@ async fn show_domain(
     Path(domain_id): Path<DomainId>,
 ) -> Result<Json<Value>> {
     let domain = app.identity.domain(&caller, &domain_id).await?;
-    Ok(Json(json!({ "domain": DomainView::new(domain, &base_url) })))
+    Ok(Json(
+        json!({ "domain": DomainView::new(domain, &base_url) }),
+    ))
 }
 
 /// Changes a domain.
@@ -323,12 +407,21 @@ async fn update_domain(
     Path(domain_id): Path<DomainId>,
     Body(request): Body<DomainUpdateRequest>,
 ) -> Result<Json<Value>> {
-    if request.domain.id.as_ref().is_some_and(|id| id != domain_id.as_str()) {
+    if request
+        .domain
+        .id
+        .as_ref()
+        .is_some_and(|id| id != domain_id.as_str())
+    {
         return Err(ApiError::bad_request("Cannot change domain ID"));
     }
-    let domain =
-        app.identity.update_domain(&caller, &domain_id, request.domain.try_into()?).await?;
-    Ok(Json(json!({ "domain": DomainView::new(domain, &base_url) })))
+    let domain = app
+        .identity
+        .update_domain(&caller, &domain_id, request.domain.try_into()?)
+        .await?;
+    Ok(Json(
+        json!({ "domain": DomainView::new(domain, &base_url) }),
+    ))
 }
 
 /// Deletes a disabled domain with everything in it.
@@ -345,7 +438,12 @@ async fn delete_domain(
 
 fn filter(query: &ListQuery) -> Result<ProjectFilter> {
     let list = |name: &str| -> Vec<String> {
-        query.get(name).into_iter().flat_map(|tags| tags.split(',')).map(str::to_owned).collect()
+        query
+            .get(name)
+            .into_iter()
+            .flat_map(|tags| tags.split(','))
+            .map(str::to_owned)
+            .collect()
     };
     Ok(ProjectFilter {
         domain_id: query.get("domain_id").map(DomainId::from),
@@ -364,8 +462,10 @@ fn filter(query: &ListQuery) -> Result<ProjectFilter> {
 }
 
 fn render_list(projects: Vec<Project>, base_url: &BaseUrl, path: String) -> Value {
-    let views: Vec<_> =
-        projects.into_iter().map(|project| ProjectView::new(project, base_url)).collect();
+    let views: Vec<_> = projects
+        .into_iter()
+        .map(|project| ProjectView::new(project, base_url))
+        .collect();
     json!({ "projects": views, "links": ListLinks::complete(base_url.v3(path)) })
 }
 
@@ -380,9 +480,8 @@ fn no_tag(value: &str) -> ApiError {
 
 /// What a tag may be: 1 to 255 characters without `/` and `,`, at most 80 of them, none twice.
 fn check_tags(tags: &[String]) -> Result<(), ApiError> {
-    let bad = |tag: &&String| {
-        tag.is_empty() || tag.chars().count() > 255 || tag.contains(['/', ','])
-    };
+    let bad =
+        |tag: &&String| tag.is_empty() || tag.chars().count() > 255 || tag.contains(['/', ',']);
     if let Some(tag) = tags.iter().find(bad) {
         return Err(ApiError::bad_request(format!(
             "Invalid input for field 'tags': '{tag}' is not a tag: one has 1 to 255 characters \
@@ -393,10 +492,14 @@ fn check_tags(tags: &[String]) -> Result<(), ApiError> {
     sorted.sort();
     sorted.dedup();
     if sorted.len() != tags.len() {
-        return Err(ApiError::bad_request("Invalid input for field 'tags': has non-unique elements"));
+        return Err(ApiError::bad_request(
+            "Invalid input for field 'tags': has non-unique elements",
+        ));
     }
     if tags.len() > 80 {
-        return Err(ApiError::bad_request("Invalid input for field 'tags': is too long"));
+        return Err(ApiError::bad_request(
+            "Invalid input for field 'tags': is too long",
+        ));
     }
     Ok(())
 }
@@ -423,13 +526,17 @@ impl ResourceOptionsBody {
 
 impl From<ResourceOptionsBody> for ResourceOptions {
     fn from(options: ResourceOptionsBody) -> Self {
-        Self { immutable: options.immutable }
+        Self {
+            immutable: options.immutable,
+        }
     }
 }
 
 impl From<ResourceOptions> for ResourceOptionsBody {
     fn from(options: ResourceOptions) -> Self {
-        Self { immutable: options.immutable }
+        Self {
+            immutable: options.immutable,
+        }
     }
 }
 

@@ -21,7 +21,10 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let raw = RawQuery::from_request_parts(parts, state).await.ok().and_then(|query| query.0);
+        let raw = RawQuery::from_request_parts(parts, state)
+            .await
+            .ok()
+            .and_then(|query| query.0);
         let pairs = form_urlencoded::parse(raw.as_deref().unwrap_or_default().as_bytes())
             .into_owned()
             .collect();
@@ -32,7 +35,10 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
 impl ListQuery {
     /// The first value of a parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether a parameter is present, with or without a value.
@@ -69,7 +75,10 @@ impl ListQuery {
                     "" => Comparison::Equals,
                     suffix => Comparison::from_suffix(suffix.strip_prefix("__")?)?,
                 };
-                Some(NameFilter { comparison, value: value.clone() })
+                Some(NameFilter {
+                    comparison,
+                    value: value.clone(),
+                })
             })
             .collect()
     }
@@ -89,12 +98,17 @@ impl ListQuery {
                 })
             })
             .transpose()?;
-        Ok(Page { limit, marker: self.get("marker").map(str::to_owned) })
+        Ok(Page {
+            limit,
+            marker: self.get("marker").map(str::to_owned),
+        })
     }
 
     /// The query as it was sent, with its question mark, for the `self` link.
     pub fn suffix(&self) -> String {
-        self.raw.as_ref().map_or_else(String::new, |raw| format!("?{raw}"))
+        self.raw
+            .as_ref()
+            .map_or_else(String::new, |raw| format!("?{raw}"))
     }
 }
 
@@ -104,7 +118,9 @@ mod tests {
 
     fn query(raw: &str) -> ListQuery {
         ListQuery {
-            pairs: form_urlencoded::parse(raw.as_bytes()).into_owned().collect(),
+            pairs: form_urlencoded::parse(raw.as_bytes())
+                .into_owned()
+                .collect(),
             raw: Some(raw.to_owned()),
         }
     }
@@ -121,7 +137,10 @@ mod tests {
     fn name_filters_keep_their_comparison() {
         assert_eq!(
             query("name__icontains=ada&names=x&name__bogus=y").names(),
-            [NameFilter { comparison: Comparison::ContainsIgnoringCase, value: "ada".to_owned() }]
+            [NameFilter {
+                comparison: Comparison::ContainsIgnoringCase,
+                value: "ada".to_owned()
+            }]
         );
     }
 }

@@ -11,7 +11,7 @@ use axum::{
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{App, ApiError, auth, health, projects, users, versions};
+use crate::{ApiError, App, auth, health, projects, users, versions};
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
 const KEYSTONE_ROUTES: &str = include_str!("keystone_routes.tsv");
@@ -28,7 +28,13 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(ApiDoc::openapi())
         .merge(versions::routes())
         .merge(health::routes())
-        .nest("/v3", OpenApiRouter::new().merge(auth::routes()).merge(users::routes()).merge(projects::routes()))
+        .nest(
+            "/v3",
+            OpenApiRouter::new()
+                .merge(auth::routes())
+                .merge(users::routes())
+                .merge(projects::routes()),
+        )
 }
 
 /// Whether a route of Keystone's is served here.
@@ -70,15 +76,20 @@ pub(crate) fn with_unserved(mut router: Router<App>, document: &Document) -> Rou
         if serves(document, method, &path) {
             continue;
         }
-        let Some(filter) =
-            method.parse::<Method>().ok().and_then(|method| MethodFilter::try_from(method).ok())
+        let Some(filter) = method
+            .parse::<Method>()
+            .ok()
+            .and_then(|method| MethodFilter::try_from(method).ok())
         else {
             continue;
         };
         // Routes must agree on a parameter's name wherever paths meet, so missing ones take the
         // spelling of the documented path of the same shape.
         let path = documented_spelling(document, &path).unwrap_or(path);
-        missing.entry(path).and_modify(|known| *known = known.or(filter)).or_insert(filter);
+        missing
+            .entry(path)
+            .and_modify(|known| *known = known.or(filter))
+            .or_insert(filter);
     }
     for (path, methods) in missing {
         router = router.route(&path, on(methods, async || ApiError::not_implemented()));
@@ -89,7 +100,15 @@ pub(crate) fn with_unserved(mut router: Router<App>, document: &Document) -> Rou
 fn keystone_routes() -> impl Iterator<Item = (&'static str, String)> {
     KEYSTONE_ROUTES.lines().filter_map(|line| {
         let (method, path) = line.split_once('\t')?;
-        Some((method, positional(&path.replace("<string:", "{").replace("<path:", "{*").replace('>', "}"))))
+        Some((
+            method,
+            positional(
+                &path
+                    .replace("<string:", "{")
+                    .replace("<path:", "{*")
+                    .replace('>', "}"),
+            ),
+        ))
     })
 }
 
@@ -108,7 +127,12 @@ fn serves(document: &Document, method: &str, path: &str) -> bool {
 }
 
 fn documented_spelling(document: &Document, path: &str) -> Option<String> {
-    document.paths.paths.keys().find(|documented| positional(documented) == path).cloned()
+    document
+        .paths
+        .paths
+        .keys()
+        .find(|documented| positional(documented) == path)
+        .cloned()
 }
 
 /// A path with its parameters numbered instead of named, so that paths can be compared and share
@@ -119,7 +143,11 @@ fn positional(path: &str) -> String {
         .map(|segment| match segment.strip_prefix('{') {
             Some(rest) => {
                 count += 1;
-                if rest.starts_with('*') { format!("{{*p{count}}}") } else { format!("{{p{count}}}") }
+                if rest.starts_with('*') {
+                    format!("{{*p{count}}}")
+                } else {
+                    format!("{{p{count}}}")
+                }
             }
             None => segment.to_owned(),
         })

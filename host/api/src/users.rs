@@ -46,7 +46,10 @@ async fn list(
 ) -> Result<Json<UserList>> {
     let users = app.identity.users(&caller, filter(&query)?).await?;
     Ok(Json(UserList {
-        users: users.into_iter().map(|user| UserView::new(user, &base_url)).collect(),
+        users: users
+            .into_iter()
+            .map(|user| UserView::new(user, &base_url))
+            .collect(),
         links: ListLinks::complete(base_url.v3(format_args!("users{}", query.suffix()))),
     }))
 }
@@ -60,8 +63,16 @@ async fn create(
     base_url: BaseUrl,
     Body(request): Body<UserCreateRequest>,
 ) -> Result<(StatusCode, Json<UserEnvelope>)> {
-    let user = app.identity.create_user(&caller, request.user.into()).await?;
-    Ok((StatusCode::CREATED, Json(UserEnvelope { user: UserView::new(user, &base_url) })))
+    let user = app
+        .identity
+        .create_user(&caller, request.user.into())
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(UserEnvelope {
+            user: UserView::new(user, &base_url),
+        }),
+    ))
 }
 
 /// Shows a user.
@@ -74,7 +85,9 @@ async fn show(
     Path(user_id): Path<UserId>,
 ) -> Result<Json<UserEnvelope>> {
     let user = app.identity.user(&caller, &user_id).await?;
-    Ok(Json(UserEnvelope { user: UserView::new(user, &base_url) }))
+    Ok(Json(UserEnvelope {
+        user: UserView::new(user, &base_url),
+    }))
 }
 
 /// Changes a user.
@@ -90,8 +103,13 @@ async fn update(
     if request.user.id.as_ref().is_some_and(|id| *id != user_id) {
         return Err(ApiError::bad_request("Cannot change user ID"));
     }
-    let user = app.identity.update_user(&caller, &user_id, request.user.into()).await?;
-    Ok(Json(UserEnvelope { user: UserView::new(user, &base_url) }))
+    let user = app
+        .identity
+        .update_user(&caller, &user_id, request.user.into())
+        .await?;
+    Ok(Json(UserEnvelope {
+        user: UserView::new(user, &base_url),
+    }))
 }
 
 /// Deletes a user.
@@ -115,8 +133,13 @@ async fn change_password(
     Path(user_id): Path<UserId>,
     Body(request): Body<PasswordChangeRequest>,
 ) -> Result<StatusCode> {
-    let PasswordChange { original_password, password } = request.user;
-    app.identity.change_own_password(&user_id, &original_password, &password).await?;
+    let PasswordChange {
+        original_password,
+        password,
+    } = request.user;
+    app.identity
+        .change_own_password(&user_id, &original_password, &password)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -366,7 +389,10 @@ fn grouped(accounts: Vec<FederatedAccount>) -> Vec<FederatedBody> {
             protocol_id: account.protocol_id.into_string(),
             unique_id: account.unique_id,
         };
-        match federated.iter_mut().find(|body| body.idp_id == account.idp_id.as_str()) {
+        match federated
+            .iter_mut()
+            .find(|body| body.idp_id == account.idp_id.as_str())
+        {
             Some(body) => body.protocols.push(protocol),
             None => federated.push(FederatedBody {
                 idp_id: account.idp_id.into_string(),

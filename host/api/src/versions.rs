@@ -12,7 +12,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{App, links::BaseUrl};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(versions)).routes(routes!(version)).routes(routes!(version_with_slash))
+    OpenApiRouter::new()
+        .routes(routes!(versions))
+        .routes(routes!(version))
+        .routes(routes!(version_with_slash))
 }
 
 /// Serves the OpenAPI document of everything else.

@@ -1,1 +1,89 @@
-fn main() {}
+//! The `archstone` command: serves the Identity API and keeps what it needs in order.
+
+mod assemble;
+mod commands;
+mod config;
+mod telemetry;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// An OpenStack Identity service, extensible with WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    /// A keystone.conf; later files win over earlier ones.
+    #[arg(long, global = true, default_value = "/etc/keystone/keystone.conf")]
+    config_file: Vec<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API until told to stop.
+    Serve(commands::serve::Serve),
+    /// Make and check the database schema.
+    #[command(subcommand)]
+    Db(commands::db::Db),
+    /// Make the first administrator, roles, region and endpoints; run again to complete them.
+    Bootstrap(commands::bootstrap::BootstrapArgs),
+    /// Keys that seal tokens.
+    #[command(subcommand)]
+    Fernet(commands::keys::Fernet),
+    /// Keys that seal stored credentials.
+    #[command(subcommand)]
+    Credential(commands::keys::Credential),
+    /// Look into a token.
+    #[command(subcommand)]
+    Token(commands::token::Token),
+    /// Install plugins and see how they fare.
+    #[command(subcommand)]
+    Plugin(commands::plugin::Plugin),
+    /// Print the state of every Keystone route as a Markdown table.
+    #[command(hide = true)]
+    RouteStatus,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("archstone: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::RouteStatus = cli.command {
+        return commands::routes::print();
+    }
+    let config = Config::load(&cli.config_file)?;
+    telemetry::start(&config);
+    for unknown in &config.unknown {
+        tracing::warn!(
+            option = unknown.as_str(),
+            "this option is not known here and has no effect"
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(serve) => serve.run(&config).await,
+            Command::Db(db) => db.run(&config).await,
+            Command::Bootstrap(bootstrap) => bootstrap.run(&config).await,
+            Command::Fernet(fernet) => fernet.run(&config),
+            Command::Credential(credential) => credential.run(&config).await,
+            Command::Token(token) => token.run(&config),
+            Command::Plugin(plugin) => plugin.run(&config),
+            Command::RouteStatus => Ok(()),
+        }
+    })
+}

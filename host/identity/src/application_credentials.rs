@@ -45,7 +45,11 @@ pub enum RoleName {
 #[derive(Debug, Clone)]
 pub enum AccessRuleCreation {
     Existing(AccessRuleId),
-    New { service: String, path: String, method: String },
+    New {
+        service: String,
+        path: String,
+        method: String,
+    },
 }
 
 /// A new application credential with its secret, which is shown this once.
@@ -62,8 +66,9 @@ impl Identity {
         caller: &Caller,
         id: &ApplicationCredentialId,
     ) -> Result<(ApplicationCredential, Vec<RoleRef>)> {
-        let credential =
-            self.enforced_app_credential(caller, "identity:get_application_credential", id).await?;
+        let credential = self
+            .enforced_app_credential(caller, "identity:get_application_credential", id)
+            .await?;
         self.with_roles(credential).await
     }
 
@@ -102,7 +107,10 @@ impl Identity {
         let Some(project) = caller.token().project() else {
             return Err(Error::missing_attribute("project", "token"));
         };
-        if creation.expires_at.is_some_and(|expires_at| expires_at <= self.now()) {
+        if creation
+            .expires_at
+            .is_some_and(|expires_at| expires_at <= self.now())
+        {
             return Err(Error::invalid(
                 "The 'expires_at' must not be before now. The server could not comply with the \
                  request since it is either malformed or otherwise incorrect. The client is \
@@ -111,7 +119,13 @@ impl Identity {
         }
         if let Some(limit) = self.options.application_credential_user_limit {
             let all = ApplicationCredentialFilter::default();
-            if self.store.application_credentials(user_id, &all).await?.len() as u64 >= limit {
+            if self
+                .store
+                .application_credentials(user_id, &all)
+                .await?
+                .len() as u64
+                >= limit
+            {
                 return Err(Error::refused(format!(
                     "Unable to create additional application credentials, maximum of {limit} \
                      already exceeded for user."
@@ -133,11 +147,23 @@ impl Identity {
             unrestricted: creation.unrestricted,
             access_rules,
         };
-        let new = NewApplicationCredential { credential, secret_hash };
+        let new = NewApplicationCredential {
+            credential,
+            secret_hash,
+        };
         let credential = self.store.create_application_credential(&new).await?;
-        self.audit_write(caller, "create", Entity::ApplicationCredential, credential.id.as_str());
+        self.audit_write(
+            caller,
+            "create",
+            Entity::ApplicationCredential,
+            credential.id.as_str(),
+        );
         let (credential, roles) = self.with_roles(credential).await?;
-        Ok(CreatedApplicationCredential { credential, roles, secret })
+        Ok(CreatedApplicationCredential {
+            credential,
+            roles,
+            secret,
+        })
     }
 
     pub async fn delete_application_credential(
@@ -145,7 +171,8 @@ impl Identity {
         caller: &Caller,
         id: &ApplicationCredentialId,
     ) -> Result<()> {
-        self.enforced_app_credential(caller, "identity:delete_application_credential", id).await?;
+        self.enforced_app_credential(caller, "identity:delete_application_credential", id)
+            .await?;
         refuse_restricted(caller)?;
         self.store.delete_application_credential(id).await?;
         self.audit_write(caller, "delete", Entity::ApplicationCredential, id.as_str());
@@ -231,7 +258,10 @@ impl Identity {
                     "Invalid application credential: Could not find role assignment with role: \
                      {id}, user or group: {}, project, domain, or system: {}.",
                     caller.user_id(),
-                    caller.token().project().map_or("", |project| project.id.as_str())
+                    caller
+                        .token()
+                        .project()
+                        .map_or("", |project| project.id.as_str())
                 )));
             }
             roles.insert(id);
@@ -248,7 +278,11 @@ impl Identity {
         for rule in asked {
             rules.push(match rule {
                 AccessRuleCreation::Existing(id) => self.store.access_rule(user_id, &id).await?,
-                AccessRuleCreation::New { service, path, method } => AccessRule {
+                AccessRuleCreation::New {
+                    service,
+                    path,
+                    method,
+                } => AccessRule {
                     id: AccessRuleId::new(new_id()),
                     service: Some(service),
                     path: Some(path),
@@ -261,7 +295,9 @@ impl Identity {
 }
 
 fn rule_target(user_id: &UserId) -> Target {
-    Target::new().with("user_id", user_id.as_str()).with("target.user.id", user_id.as_str())
+    Target::new()
+        .with("user_id", user_id.as_str())
+        .with("target.user.id", user_id.as_str())
 }
 
 /// A trust must not leave anything behind that outlives it.
@@ -275,9 +311,15 @@ fn refuse_trusts(caller: &Caller) -> Result<()> {
 }
 
 fn refuse_restricted(caller: &Caller) -> Result<()> {
-    let came_through = caller.token().methods.iter().any(|method| method == "application_credential");
-    let unrestricted =
-        caller.token().application_credential().is_some_and(|credential| credential.unrestricted);
+    let came_through = caller
+        .token()
+        .methods
+        .iter()
+        .any(|method| method == "application_credential");
+    let unrestricted = caller
+        .token()
+        .application_credential()
+        .is_some_and(|credential| credential.unrestricted);
     if came_through && !unrestricted {
         return Err(Error::ForbiddenAction {
             action: "Using method 'application_credential' is not allowed for managing additional \

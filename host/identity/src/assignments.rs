@@ -104,7 +104,8 @@ impl Identity {
         target: &Target,
         inherited: bool,
     ) -> Result<Vec<Role>> {
-        self.enforce_grant(caller, GrantOperation::List, actor, target, None).await?;
+        self.enforce_grant(caller, GrantOperation::List, actor, target, None)
+            .await?;
         let filter = AssignmentFilter {
             actors: vec![actor.clone()],
             targets: vec![target.clone()],
@@ -113,27 +114,51 @@ impl Identity {
         };
         let mut roles = self.store.all_roles().await?;
         let assignments = self.store.assignments(&filter).await?;
-        Ok(assignments.into_iter().filter_map(|grant| roles.remove(&grant.role_id)).collect())
+        Ok(assignments
+            .into_iter()
+            .filter_map(|grant| roles.remove(&grant.role_id))
+            .collect())
     }
 
     /// # Errors
     /// `Missing` where there is no such assignment.
     pub async fn check_grant(&self, caller: &Caller, grant: &Assignment) -> Result<()> {
-        self.enforce_grant(caller, GrantOperation::Check, &grant.actor, &grant.target, Some(&grant.role_id))
-            .await?;
-        if self.has_grant(grant).await? { Ok(()) } else { Err(no_assignment(grant)) }
+        self.enforce_grant(
+            caller,
+            GrantOperation::Check,
+            &grant.actor,
+            &grant.target,
+            Some(&grant.role_id),
+        )
+        .await?;
+        if self.has_grant(grant).await? {
+            Ok(())
+        } else {
+            Err(no_assignment(grant))
+        }
     }
 
     /// Assigns a role; assigning it again changes nothing.
     pub async fn create_grant(&self, caller: &Caller, grant: &Assignment) -> Result<()> {
         let role = self
-            .enforce_grant(caller, GrantOperation::Create, &grant.actor, &grant.target, Some(&grant.role_id))
+            .enforce_grant(
+                caller,
+                GrantOperation::Create,
+                &grant.actor,
+                &grant.target,
+                Some(&grant.role_id),
+            )
             .await?;
         if let Some(role) = role {
             self.refuse_foreign_role(&role, &grant.target).await?;
         }
         self.store.grant(grant).await?;
-        self.audit_write(caller, "create", Entity::RoleAssignment, grant.role_id.as_str());
+        self.audit_write(
+            caller,
+            "create",
+            Entity::RoleAssignment,
+            grant.role_id.as_str(),
+        );
         Ok(())
     }
 
@@ -142,14 +167,25 @@ impl Identity {
     /// # Errors
     /// `Missing` where there is no such assignment.
     pub async fn revoke_grant(&self, caller: &Caller, grant: &Assignment) -> Result<()> {
-        self.enforce_grant(caller, GrantOperation::Revoke, &grant.actor, &grant.target, Some(&grant.role_id))
-            .await?;
+        self.enforce_grant(
+            caller,
+            GrantOperation::Revoke,
+            &grant.actor,
+            &grant.target,
+            Some(&grant.role_id),
+        )
+        .await?;
         if !self.has_grant(grant).await? {
             return Err(no_assignment(grant));
         }
         self.store.revoke_grant(grant).await?;
         self.revoke_tokens_of(grant).await?;
-        self.audit_write(caller, "delete", Entity::RoleAssignment, grant.role_id.as_str());
+        self.audit_write(
+            caller,
+            "delete",
+            Entity::RoleAssignment,
+            grant.role_id.as_str(),
+        );
         Ok(())
     }
 
@@ -165,7 +201,9 @@ impl Identity {
 
     /// A role of one domain may be used in that domain only.
     async fn refuse_foreign_role(&self, role: &Role, target: &Target) -> Result<()> {
-        let Some(role_domain) = &role.domain_id else { return Ok(()) };
+        let Some(role_domain) = &role.domain_id else {
+            return Ok(());
+        };
         let target_domain = match target {
             Target::Project(id) => self.store.project(id).await?.owning_domain(),
             Target::Domain(id) => id.clone(),
@@ -188,7 +226,10 @@ impl Identity {
         let users: Vec<UserId> = match &grant.actor {
             Actor::User(id) => vec![id.clone()],
             Actor::Group(id) => {
-                let members = self.store.users_of_group(id, &UserFilter::default()).await?;
+                let members = self
+                    .store
+                    .users_of_group(id, &UserFilter::default())
+                    .await?;
                 members.into_iter().map(|user| user.id).collect()
             }
         };
@@ -228,7 +269,10 @@ impl Identity {
         if let Some(role) = &role {
             policy.set("target.role.id", role.id.as_str());
             policy.set("target.role.name", &role.name);
-            policy.set_opt("target.role.domain_id", role.domain_id.as_ref().map(DomainId::as_str));
+            policy.set_opt(
+                "target.role.domain_id",
+                role.domain_id.as_ref().map(DomainId::as_str),
+            );
         }
         match actor {
             Actor::User(id) => {
@@ -266,11 +310,10 @@ impl Identity {
         self.enforce(caller, operation.action(target, actor), policy)?;
         match missing {
             // A grant may outlive its user where the user lives in a directory.
-            Some(Error::NotFound { entity: Entity::User | Entity::Group, .. })
-                if operation == GrantOperation::Revoke =>
-            {
-                Ok(role)
-            }
+            Some(Error::NotFound {
+                entity: Entity::User | Entity::Group,
+                ..
+            }) if operation == GrantOperation::Revoke => Ok(role),
             Some(error) => Err(error),
             None => Ok(role),
         }
@@ -306,7 +349,11 @@ impl Identity {
         if let Some(domain_id) = own_domain {
             found = self.within_domain(found, domain_id).await?;
         }
-        let named = if query.include_names { Some(self.names(&found).await?) } else { None };
+        let named = if query.include_names {
+            Some(self.names(&found).await?)
+        } else {
+            None
+        };
         Ok((found, named))
     }
 
@@ -324,7 +371,10 @@ impl Identity {
                 inherited: query.inherited_only.then_some(true),
             };
             let stored = self.store.assignments(&filter).await?;
-            return Ok(stored.into_iter().map(EffectiveAssignment::stored).collect());
+            return Ok(stored
+                .into_iter()
+                .map(EffectiveAssignment::stored)
+                .collect());
         }
         self.effective_assignments(query, targets).await
     }
@@ -337,11 +387,17 @@ impl Identity {
         if let Some(domain_id) = &query.domain_id {
             return Ok(Some(vec![Target::Domain(domain_id.clone())]));
         }
-        let Some(project_id) = &query.project_id else { return Ok(None) };
+        let Some(project_id) = &query.project_id else {
+            return Ok(None);
+        };
         let mut targets = vec![Target::Project(project_id.clone())];
         if query.include_subtree {
             let subtree = self.project_subtree(project_id).await?;
-            targets.extend(subtree.into_iter().map(|project| Target::Project(project.id)));
+            targets.extend(
+                subtree
+                    .into_iter()
+                    .map(|project| Target::Project(project.id)),
+            );
         }
         Ok(Some(targets))
     }
@@ -373,7 +429,10 @@ impl Identity {
             let users = match members.get(&group_id) {
                 Some(users) => users,
                 None => {
-                    let users = self.store.users_of_group(&group_id, &UserFilter::default()).await?;
+                    let users = self
+                        .store
+                        .users_of_group(&group_id, &UserFilter::default())
+                        .await?;
                     let users = users.into_iter().map(|user| user.id).collect();
                     members.entry(group_id.clone()).or_insert(users)
                 }
@@ -405,8 +464,13 @@ impl Identity {
         // Roles of a domain take effect only through what they imply.
         let roles = self.store.all_roles().await?;
         all.retain(|effective| {
-            roles.get(&effective.assignment.role_id).is_some_and(|role| role.domain_id.is_none())
-                && query.role_id.as_ref().is_none_or(|id| *id == effective.assignment.role_id)
+            roles
+                .get(&effective.assignment.role_id)
+                .is_some_and(|role| role.domain_id.is_none())
+                && query
+                    .role_id
+                    .as_ref()
+                    .is_none_or(|id| *id == effective.assignment.role_id)
                 && (!query.inherited_only || effective.inherited_from.is_some())
         });
         Ok(all)
@@ -447,7 +511,10 @@ impl Identity {
                 inherited_from: Some(assignment.target.clone()),
                 via_group: None,
                 prior_role: None,
-                assignment: Assignment { target, ..assignment.clone() },
+                assignment: Assignment {
+                    target,
+                    ..assignment.clone()
+                },
             })
             .collect())
     }
@@ -465,7 +532,8 @@ impl Identity {
                 ..ProjectFilter::default()
             })
             .await?;
-        let projects: BTreeSet<ProjectId> = projects.into_iter().map(|project| project.id).collect();
+        let projects: BTreeSet<ProjectId> =
+            projects.into_iter().map(|project| project.id).collect();
         Ok(found
             .into_iter()
             .filter(|effective| match &effective.assignment.target {
@@ -477,7 +545,10 @@ impl Identity {
     }
 
     async fn names(&self, found: &[EffectiveAssignment]) -> Result<Named> {
-        let mut named = Named { roles: self.store.all_roles().await?, ..Named::default() };
+        let mut named = Named {
+            roles: self.store.all_roles().await?,
+            ..Named::default()
+        };
         for effective in found {
             match &effective.assignment.actor {
                 Actor::User(id) if !named.users.contains_key(id) => {
@@ -501,14 +572,21 @@ impl Identity {
                     named.projects.insert(id.clone(), (project.name, domain));
                 }
                 Target::Domain(id) if !named.domains.contains_key(id) => {
-                    named.domains.insert(id.clone(), self.store.domain(id).await?.name);
+                    named
+                        .domains
+                        .insert(id.clone(), self.store.domain(id).await?.name);
                 }
                 _ => {}
             }
             let role_id = &effective.assignment.role_id;
-            let role_domain = named.roles.get(role_id).and_then(|role| role.domain_id.clone());
+            let role_domain = named
+                .roles
+                .get(role_id)
+                .and_then(|role| role.domain_id.clone());
             if let Some(domain_id) = role_domain {
-                named.role_domains.insert(role_id.clone(), self.store.domain(&domain_id).await?);
+                named
+                    .role_domains
+                    .insert(role_id.clone(), self.store.domain(&domain_id).await?);
             }
         }
         Ok(named)
@@ -528,7 +606,10 @@ impl Identity {
                 }
             }
         }
-        Ok(self.store.projects_by_id(&ids.into_iter().collect::<Vec<_>>()).await?)
+        Ok(self
+            .store
+            .projects_by_id(&ids.into_iter().collect::<Vec<_>>())
+            .await?)
     }
 
     /// The domains where a user has a role.
@@ -546,7 +627,10 @@ impl Identity {
                 _ => None,
             })
             .collect();
-        let domains = self.store.projects_by_id(&ids.into_iter().collect::<Vec<_>>()).await?;
+        let domains = self
+            .store
+            .projects_by_id(&ids.into_iter().collect::<Vec<_>>())
+            .await?;
         Ok(domains.into_iter().map(Domain::from).collect())
     }
 
@@ -556,7 +640,9 @@ impl Identity {
         federated_groups: &[GroupId],
     ) -> Result<bool> {
         let held = self.held_by(user_id, federated_groups).await?;
-        Ok(held.iter().any(|assignment| assignment.target == Target::System))
+        Ok(held
+            .iter()
+            .any(|assignment| assignment.target == Target::System))
     }
 
     async fn held_by(&self, user_id: &UserId, groups: &[GroupId]) -> Result<Vec<Assignment>> {
@@ -565,13 +651,24 @@ impl Identity {
             .chain(own_groups.into_iter().map(|group| Actor::Group(group.id)))
             .chain(groups.iter().cloned().map(Actor::Group))
             .collect();
-        Ok(self.store.assignments(&AssignmentFilter { actors, ..AssignmentFilter::default() }).await?)
+        Ok(self
+            .store
+            .assignments(&AssignmentFilter {
+                actors,
+                ..AssignmentFilter::default()
+            })
+            .await?)
     }
 }
 
 impl EffectiveAssignment {
     fn stored(assignment: Assignment) -> Self {
-        Self { assignment, via_group: None, prior_role: None, inherited_from: None }
+        Self {
+            assignment,
+            via_group: None,
+            prior_role: None,
+            inherited_from: None,
+        }
     }
 }
 
@@ -592,7 +689,11 @@ fn implied_by(held: &RoleId, inference: &RoleInference) -> Vec<(RoleId, Option<R
 }
 
 fn refuse_contradictions(query: &AssignmentQuery) -> Result<()> {
-    let scopes = [query.project_id.is_some(), query.domain_id.is_some(), query.system];
+    let scopes = [
+        query.project_id.is_some(),
+        query.domain_id.is_some(),
+        query.system,
+    ];
     if scopes.into_iter().filter(|asked| *asked).count() > 1 {
         return Err(Error::invalid("Specify a domain or project, not both"));
     }

@@ -44,7 +44,9 @@ impl Identity {
     /// Only where the database or the password refuses.
     pub async fn bootstrap(&self, bootstrap: &Bootstrap) -> Result<Bootstrapped> {
         let domain_id = self.bootstrap_domain().await?;
-        let project_id = self.bootstrap_project(&domain_id, &bootstrap.project_name).await?;
+        let project_id = self
+            .bootstrap_project(&domain_id, &bootstrap.project_name)
+            .await?;
         let user_id = self.bootstrap_user(&domain_id, bootstrap).await?;
         let immutable = bootstrap.immutable_roles;
         let reader = self.bootstrap_role("reader", immutable).await?;
@@ -53,7 +55,10 @@ impl Identity {
         let admin = self.bootstrap_role(&bootstrap.role_name, immutable).await?;
         self.bootstrap_role("service", immutable).await?;
         for (prior, implied) in [(&admin, &manager), (&manager, &member), (&member, &reader)] {
-            let implication = ImpliedRole { prior: prior.clone(), implied: implied.clone() };
+            let implication = ImpliedRole {
+                prior: prior.clone(),
+                implied: implied.clone(),
+            };
             self.store.create_implied_role(&implication).await?;
         }
         for target in [Target::Project(project_id.clone()), Target::System] {
@@ -67,7 +72,11 @@ impl Identity {
                 .await?;
         }
         self.bootstrap_catalog(bootstrap).await?;
-        Ok(Bootstrapped { user_id, project_id, domain_id })
+        Ok(Bootstrapped {
+            user_id,
+            project_id,
+            domain_id,
+        })
     }
 
     async fn bootstrap_domain(&self) -> Result<DomainId> {
@@ -123,18 +132,30 @@ impl Identity {
             expires_at: None,
             self_service: false,
         };
-        match self.store.user_by_name(&bootstrap.username, domain_id).await {
+        match self
+            .store
+            .user_by_name(&bootstrap.username, domain_id)
+            .await
+        {
             Ok(user) => {
                 // A password that is already right stays, and with it the tokens made by it.
                 let account = self.store.user_with_passwords(&user.id).await?;
-                let hash = account.passwords.last().and_then(|current| current.hash.clone());
+                let hash = account
+                    .passwords
+                    .last()
+                    .and_then(|current| current.hash.clone());
                 let is_right = match hash {
                     Some(hash) => {
-                        self.passwords.verify(bootstrap.password.clone(), hash).await?
+                        self.passwords
+                            .verify(bootstrap.password.clone(), hash)
+                            .await?
                     }
                     None => false,
                 };
-                let mut patch = UserPatch { enabled: Change::Set(true), ..UserPatch::default() };
+                let mut patch = UserPatch {
+                    enabled: Change::Set(true),
+                    ..UserPatch::default()
+                };
                 if !is_right {
                     let hash = self.passwords.hash(bootstrap.password.clone()).await?;
                     patch.password = Change::Set(Some(password(hash)));
@@ -171,7 +192,9 @@ impl Identity {
                     name: name.to_owned(),
                     domain_id: None,
                     description: None,
-                    options: ResourceOptions { immutable: immutable.then_some(true) },
+                    options: ResourceOptions {
+                        immutable: immutable.then_some(true),
+                    },
                     extra: Extra::new(),
                 };
                 self.store.create_role(&role).await?;
@@ -184,7 +207,10 @@ impl Identity {
     async fn bootstrap_catalog(&self, bootstrap: &Bootstrap) -> Result<()> {
         let region_id = bootstrap.region_id.as_deref().map(RegionId::from);
         if let Some(id) = &region_id
-            && matches!(self.store.region(id).await, Err(StoreError::NotFound { .. }))
+            && matches!(
+                self.store.region(id).await,
+                Err(StoreError::NotFound { .. })
+            )
         {
             let region = Region {
                 id: id.clone(),
@@ -211,10 +237,15 @@ impl Identity {
         let known = self.store.endpoints(&filter).await?;
         for (interface, url) in urls {
             let Some(url) = url else { continue };
-            match known.iter().find(|endpoint| endpoint.interface == interface) {
+            match known
+                .iter()
+                .find(|endpoint| endpoint.interface == interface)
+            {
                 Some(endpoint) => {
-                    let patch =
-                        EndpointPatch { url: Change::Set(url.clone()), ..EndpointPatch::default() };
+                    let patch = EndpointPatch {
+                        url: Change::Set(url.clone()),
+                        ..EndpointPatch::default()
+                    };
                     self.store.update_endpoint(&endpoint.id, &patch).await?;
                 }
                 None => {

@@ -7,7 +7,10 @@ use archstone_model::{
     policy::{Credentials, Target},
 };
 
-use crate::{Error, Identity, Result, subject::{Delegation, TokenScope, ValidToken}};
+use crate::{
+    Error, Identity, Result,
+    subject::{Delegation, TokenScope, ValidToken},
+};
 
 /// Someone whose token is valid. There is no other way to make one than
 /// [`Identity::caller`], so holding one is the proof.
@@ -37,7 +40,10 @@ impl Caller {
 
     /// The groups that a federated login gave the user.
     pub(crate) fn federated_groups(&self) -> &[GroupId] {
-        self.token.federation.as_ref().map_or(&[], |origin| &origin.groups)
+        self.token
+            .federation
+            .as_ref()
+            .map_or(&[], |origin| &origin.groups)
     }
 
     /// Whether the token came through an application credential or a trust: it never acts outside
@@ -61,9 +67,14 @@ impl Identity {
         let Some(token) = token.filter(|token| !token.is_empty()) else {
             return Err(Error::unauthenticated("no token in the request"));
         };
-        let token = self.validate_now(token).await.map_err(Error::into_unauthenticated)?;
+        let token = self
+            .validate_now(token)
+            .await
+            .map_err(Error::into_unauthenticated)?;
         if token.methods.iter().any(|method| method == "ec2credential") {
-            return Err(Error::forbidden("EC2 credential tokens cannot be used for authorization"));
+            return Err(Error::forbidden(
+                "EC2 credential tokens cannot be used for authorization",
+            ));
         }
         Ok(Caller::new(token))
     }
@@ -72,11 +83,22 @@ impl Identity {
     ///
     /// # Errors
     /// `ForbiddenAction`.
-    pub(crate) fn enforce(&self, caller: &Caller, action: &'static str, target: Target) -> Result<()> {
-        self.policy.load().enforce(action, &caller.credentials, &target).map_err(|denied| {
-            self.audit_denial(caller, action);
-            Error::ForbiddenAction { action, reason: denied.to_string() }
-        })
+    pub(crate) fn enforce(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        target: Target,
+    ) -> Result<()> {
+        self.policy
+            .load()
+            .enforce(action, &caller.credentials, &target)
+            .map_err(|denied| {
+                self.audit_denial(caller, action);
+                Error::ForbiddenAction {
+                    action,
+                    reason: denied.to_string(),
+                }
+            })
     }
 
     /// The domain a new entity goes to where the request names none: the one the caller's token
@@ -102,7 +124,11 @@ fn project(token: &ValidToken) -> Credentials {
         token_domain_id: token.scope_domain().map(|domain| domain.id.to_string()),
         token_project_domain_id: token.project().map(|project| project.domain.id.to_string()),
         system_scope: token.is_system_scoped().then(|| "all".to_owned()),
-        roles: token.roles.iter().map(|role| role.name.to_lowercase()).collect(),
+        roles: token
+            .roles
+            .iter()
+            .map(|role| role.name.to_lowercase())
+            .collect(),
         trust_id: trust.map(|delegation| delegation.trust.id.to_string()),
         trustor_id: trust.map(|delegation| delegation.trustor.id.to_string()),
         trustee_id: trust.map(|delegation| delegation.trustee.id.to_string()),

@@ -51,8 +51,12 @@ impl Identity {
             })
             .collect();
         for endpoint in endpoints.into_iter().filter(|endpoint| endpoint.enabled) {
-            let Some(url) = fill_in(&endpoint.url, user_id, project_id) else { continue };
-            let service = catalog.iter_mut().find(|service| service.id == endpoint.service_id);
+            let Some(url) = fill_in(&endpoint.url, user_id, project_id) else {
+                continue;
+            };
+            let service = catalog
+                .iter_mut()
+                .find(|service| service.id == endpoint.service_id);
             if let Some(service) = service {
                 service.endpoints.push(CatalogEndpoint {
                     id: endpoint.id,
@@ -72,7 +76,9 @@ impl Identity {
     pub async fn own_catalog(&self, caller: &Caller) -> Result<Vec<CatalogService>> {
         self.enforce(caller, "identity:get_auth_catalog", Target::new())?;
         let Some(project) = caller.token().project() else {
-            return Err(Error::forbidden("only a project-scoped token has a catalog"));
+            return Err(Error::forbidden(
+                "only a project-scoped token has a catalog",
+            ));
         };
         self.catalog_for(caller.user_id(), Some(&project.id)).await
     }
@@ -102,10 +108,14 @@ impl Identity {
         patch: RegionPatch,
     ) -> Result<Region> {
         self.enforce(caller, "identity:update_region", Target::new())?;
-        let region = self.store.update_region(id, &patch).await.map_err(|error| match error {
-            archstone_store::Error::InUse(message) => Error::Invalid(message),
-            other => other.into(),
-        })?;
+        let region = self
+            .store
+            .update_region(id, &patch)
+            .await
+            .map_err(|error| match error {
+                archstone_store::Error::InUse(message) => Error::Invalid(message),
+                other => other.into(),
+            })?;
         self.audit_write(caller, "update", Entity::Region, id.as_str());
         Ok(region)
     }
@@ -122,7 +132,11 @@ impl Identity {
         Ok(self.store.service(id).await?)
     }
 
-    pub async fn services(&self, caller: &Caller, mut filter: ServiceFilter) -> Result<Vec<Service>> {
+    pub async fn services(
+        &self,
+        caller: &Caller,
+        mut filter: ServiceFilter,
+    ) -> Result<Vec<Service>> {
         self.enforce(caller, "identity:list_services", Target::new())?;
         filter.page = self.bounded(filter.page);
         Ok(self.store.services(&filter).await?)
@@ -159,7 +173,11 @@ impl Identity {
         Ok(self.store.endpoint(id).await?)
     }
 
-    pub async fn endpoints(&self, caller: &Caller, mut filter: EndpointFilter) -> Result<Vec<Endpoint>> {
+    pub async fn endpoints(
+        &self,
+        caller: &Caller,
+        mut filter: EndpointFilter,
+    ) -> Result<Vec<Endpoint>> {
         self.enforce(caller, "identity:list_endpoints", Target::new())?;
         filter.page = self.bounded(filter.page);
         Ok(self.store.endpoints(&filter).await?)
@@ -167,7 +185,10 @@ impl Identity {
 
     pub async fn create_endpoint(&self, caller: &Caller, endpoint: Endpoint) -> Result<Endpoint> {
         self.enforce(caller, "identity:create_endpoint", Target::new())?;
-        self.store.create_endpoint(&endpoint).await.map_err(named_in_request)?;
+        self.store
+            .create_endpoint(&endpoint)
+            .await
+            .map_err(named_in_request)?;
         self.audit_write(caller, "create", Entity::Endpoint, endpoint.id.as_str());
         Ok(endpoint)
     }
@@ -180,7 +201,11 @@ impl Identity {
     ) -> Result<Endpoint> {
         self.enforce(caller, "identity:update_endpoint", Target::new())?;
         self.store.endpoint(id).await?;
-        let endpoint = self.store.update_endpoint(id, &patch).await.map_err(named_in_request)?;
+        let endpoint = self
+            .store
+            .update_endpoint(id, &patch)
+            .await
+            .map_err(named_in_request)?;
         self.audit_write(caller, "update", Entity::Endpoint, id.as_str());
         Ok(endpoint)
     }
@@ -196,9 +221,7 @@ impl Identity {
 /// A service or region that an endpoint's body names and that is not there is a fault of the body.
 fn named_in_request(error: archstone_store::Error) -> Error {
     match error {
-        archstone_store::Error::NotFound { .. } => {
-            Error::Invalid(Error::from(error).to_string())
-        }
+        archstone_store::Error::NotFound { .. } => Error::Invalid(Error::from(error).to_string()),
         other => other.into(),
     }
 }
@@ -228,14 +251,24 @@ mod tests {
 
     #[test]
     fn both_kinds_of_reference_are_filled_in() {
-        let url = fill_in("http://x/$(project_id)s/%(user_id)s", &"u".into(), Some(&"p".into()));
+        let url = fill_in(
+            "http://x/$(project_id)s/%(user_id)s",
+            &"u".into(),
+            Some(&"p".into()),
+        );
         assert_eq!(url.as_deref(), Some("http://x/p/u"));
     }
 
     #[test]
     fn a_url_that_needs_a_project_is_left_out_without_one() {
         assert_eq!(fill_in("http://x/%(tenant_id)s", &"u".into(), None), None);
-        assert_eq!(fill_in("http://x/%(nonsense)s", &"u".into(), Some(&"p".into())), None);
-        assert_eq!(fill_in("http://x/v2", &"u".into(), None).as_deref(), Some("http://x/v2"));
+        assert_eq!(
+            fill_in("http://x/%(nonsense)s", &"u".into(), Some(&"p".into())),
+            None
+        );
+        assert_eq!(
+            fill_in("http://x/v2", &"u".into(), None).as_deref(),
+            Some("http://x/v2")
+        );
     }
 }

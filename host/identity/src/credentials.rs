@@ -49,7 +49,9 @@ const EC2: &str = "ec2";
 
 impl Identity {
     pub async fn credential(&self, caller: &Caller, id: &CredentialId) -> Result<Credential> {
-        let sealed = self.enforced_credential(caller, "identity:get_credential", id).await?;
+        let sealed = self
+            .enforced_credential(caller, "identity:get_credential", id)
+            .await?;
         self.open_credential(sealed)
     }
 
@@ -64,12 +66,19 @@ impl Identity {
         self.enforce(caller, ACTION, own)?;
         filter.page = self.bounded(filter.page);
         let policy = self.policy.load();
-        let visible = self.store.credentials(&filter).await?.into_iter().filter(|credential| {
-            let target =
-                Target::new().with("target.credential.user_id", credential.user_id.as_str());
-            policy.enforce(ACTION, caller.credentials(), &target).is_ok()
-                && within_delegation(caller, credential.project_id.as_ref())
-        });
+        let visible = self
+            .store
+            .credentials(&filter)
+            .await?
+            .into_iter()
+            .filter(|credential| {
+                let target =
+                    Target::new().with("target.credential.user_id", credential.user_id.as_str());
+                policy
+                    .enforce(ACTION, caller.credentials(), &target)
+                    .is_ok()
+                    && within_delegation(caller, credential.project_id.as_ref())
+            });
         visible.map(|sealed| self.open_credential(sealed)).collect()
     }
 
@@ -85,8 +94,10 @@ impl Identity {
         self.enforce(caller, "identity:create_credential", target)?;
         refuse_outside_delegation(caller, creation.project_id.as_ref())?;
         if let Some(limit) = self.options.credential_user_limit {
-            let filter =
-                CredentialFilter { user_id: Some(user_id.clone()), ..CredentialFilter::default() };
+            let filter = CredentialFilter {
+                user_id: Some(user_id.clone()),
+                ..CredentialFilter::default()
+            };
             if self.store.credentials(&filter).await?.len() as u64 >= limit {
                 return Err(Error::refused(format!(
                     "Unable to create additional credentials, maximum of {limit} already exceeded \
@@ -112,7 +123,9 @@ impl Identity {
             blob: creation.blob,
             extra: creation.extra,
         };
-        self.store.create_credential(&self.seal_credential(&credential)).await?;
+        self.store
+            .create_credential(&self.seal_credential(&credential))
+            .await?;
         self.audit_write(caller, "create", Entity::Credential, credential.id.as_str());
         Ok(credential)
     }
@@ -123,7 +136,9 @@ impl Identity {
         id: &CredentialId,
         change: CredentialChange,
     ) -> Result<Credential> {
-        let sealed = self.enforced_credential(caller, "identity:update_credential", id).await?;
+        let sealed = self
+            .enforced_credential(caller, "identity:update_credential", id)
+            .await?;
         let mut credential = self.open_credential(sealed)?;
         if let Change::Set(user_id) = change.user_id {
             // Whoever may not create one for that user may not hand one over either.
@@ -148,13 +163,16 @@ impl Identity {
             return Err(Error::missing_attribute("project_id", "credential"));
         }
         credential.extra.extend(change.extra);
-        self.store.replace_credential(&self.seal_credential(&credential)).await?;
+        self.store
+            .replace_credential(&self.seal_credential(&credential))
+            .await?;
         self.audit_write(caller, "update", Entity::Credential, id.as_str());
         Ok(credential)
     }
 
     pub async fn delete_credential(&self, caller: &Caller, id: &CredentialId) -> Result<()> {
-        self.enforced_credential(caller, "identity:delete_credential", id).await?;
+        self.enforced_credential(caller, "identity:delete_credential", id)
+            .await?;
         self.store.delete_credential(id).await?;
         self.audit_write(caller, "delete", Entity::Credential, id.as_str());
         Ok(())
@@ -168,7 +186,10 @@ impl Identity {
             ..CredentialFilter::default()
         };
         let sealed = self.store.credentials(&filter).await?;
-        sealed.into_iter().map(|sealed| self.open_credential(sealed)).collect()
+        sealed
+            .into_iter()
+            .map(|sealed| self.open_credential(sealed))
+            .collect()
     }
 
     async fn enforced_credential(
@@ -190,7 +211,9 @@ impl Identity {
 
     fn seal_credential(&self, credential: &Credential) -> SealedCredential {
         // Sealing is what the blob is handed over for.
-        let sealed = self.credential_cipher.encrypt(credential.blob.expose(), self.now());
+        let sealed = self
+            .credential_cipher
+            .encrypt(credential.blob.expose(), self.now());
         SealedCredential {
             id: credential.id.clone(),
             user_id: credential.user_id.clone(),
@@ -203,9 +226,15 @@ impl Identity {
     }
 
     fn open_credential(&self, sealed: SealedCredential) -> Result<Credential> {
-        let blob = self.credential_cipher.decrypt(&sealed.encrypted_blob).map_err(|error| {
-            Error::internal(format!("credential {} cannot be opened: {error}", sealed.id))
-        })?;
+        let blob = self
+            .credential_cipher
+            .decrypt(&sealed.encrypted_blob)
+            .map_err(|error| {
+                Error::internal(format!(
+                    "credential {} cannot be opened: {error}",
+                    sealed.id
+                ))
+            })?;
         Ok(Credential {
             id: sealed.id,
             user_id: sealed.user_id,
@@ -220,14 +249,17 @@ impl Identity {
 /// What came through a delegation reaches only the credentials of its own project.
 fn within_delegation(caller: &Caller, project_id: Option<&ProjectId>) -> bool {
     !caller.is_delegated()
-        || (project_id.is_some() && caller.token().project().map(|project| &project.id) == project_id)
+        || (project_id.is_some()
+            && caller.token().project().map(|project| &project.id) == project_id)
 }
 
 fn refuse_outside_delegation(caller: &Caller, project_id: Option<&ProjectId>) -> Result<()> {
     if within_delegation(caller, project_id) {
         Ok(())
     } else {
-        Err(Error::forbidden("the credential is outside of what was delegated"))
+        Err(Error::forbidden(
+            "the credential is outside of what was delegated",
+        ))
     }
 }
 
@@ -237,7 +269,9 @@ fn refuse_changed_delegation(old: &Secret, new: &Secret) -> Result<()> {
     let (old, new) = (read(old), read(new));
     for member in ["trust_id", "app_cred_id", "access_token_id", "access_id"] {
         if old.get(member) != new.get(member) {
-            return Err(Error::invalid(format!("{member} can not be updated for credential")));
+            return Err(Error::invalid(format!(
+                "{member} can not be updated for credential"
+            )));
         }
     }
     Ok(())

@@ -30,13 +30,20 @@ pub enum Error {
     MoreStepsNeeded { continuation: serde_json::Value },
     /// The user's rules demand further methods; the receipt proves those already passed. 401.
     #[error("Insufficient auth methods received for {user_id}. Auth Methods Provided: [{}].", methods.join(","))]
-    MoreMethodsNeeded { user_id: String, methods: Vec<String>, receipt: Box<ReceiptIssued> },
+    MoreMethodsNeeded {
+        user_id: String,
+        methods: Vec<String>,
+        receipt: Box<ReceiptIssued>,
+    },
     /// The method is not enabled or not loaded. 401.
     #[error("Attempted to authenticate with an unsupported method.")]
     UnsupportedMethod { supported: Vec<String> },
     /// The caller may not do this. 403.
     #[error("You are not authorized to perform the requested action: {action}.")]
-    ForbiddenAction { action: &'static str, reason: String },
+    ForbiddenAction {
+        action: &'static str,
+        reason: String,
+    },
     /// The caller may not do this, whatever their roles. 403.
     #[error("You are not authorized to perform the requested action.")]
     Forbidden { reason: String },
@@ -89,11 +96,15 @@ impl Error {
 
     /// The proof was not accepted; `reason` stays on the server.
     pub fn unauthenticated(reason: impl Into<String>) -> Self {
-        Self::Unauthenticated { reason: reason.into() }
+        Self::Unauthenticated {
+            reason: reason.into(),
+        }
     }
 
     pub fn forbidden(reason: impl Into<String>) -> Self {
-        Self::Forbidden { reason: reason.into() }
+        Self::Forbidden {
+            reason: reason.into(),
+        }
     }
 
     pub fn refused(message: impl Into<String>) -> Self {
@@ -101,11 +112,17 @@ impl Error {
     }
 
     pub fn not_found(entity: Entity, id: impl Into<String>) -> Self {
-        Self::NotFound { entity, id: id.into() }
+        Self::NotFound {
+            entity,
+            id: id.into(),
+        }
     }
 
     pub fn conflict(entity: Entity, details: impl Into<String>) -> Self {
-        Self::Conflict { entity, details: details.into() }
+        Self::Conflict {
+            entity,
+            details: details.into(),
+        }
     }
 
     /// `entity` has the immutable option set, so it cannot be changed.
@@ -125,7 +142,9 @@ impl Error {
     }
 
     pub fn internal(reason: impl std::fmt::Display) -> Self {
-        Self::Internal { reason: reason.to_string() }
+        Self::Internal {
+            reason: reason.to_string(),
+        }
     }
 
     /// What the log and the audit trail may say beyond the public message.
@@ -153,10 +172,13 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NotFound { entity, id } => Self::NotFound { entity, id },
-            store::Error::Conflict { entity, message } => {
-                Self::Conflict { entity, details: message }
-            }
-            store::Error::Unavailable(source) => Self::Unavailable { reason: source.to_string() },
+            store::Error::Conflict { entity, message } => Self::Conflict {
+                entity,
+                details: message,
+            },
+            store::Error::Unavailable(source) => Self::Unavailable {
+                reason: source.to_string(),
+            },
             store::Error::InUse(message) => Self::Refused(message),
             other => Self::internal(other),
         }

@@ -33,7 +33,11 @@ pub struct GroupChange {
 impl Identity {
     pub async fn group(&self, caller: &Caller, id: &GroupId) -> Result<Group> {
         let found = self.store.group(id).await;
-        self.enforce(caller, "identity:get_group", group_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:get_group",
+            group_target(id, found.as_ref().ok()),
+        )?;
         Ok(found?)
     }
 
@@ -57,7 +61,9 @@ impl Identity {
     }
 
     pub async fn create_group(&self, caller: &Caller, creation: GroupCreation) -> Result<Group> {
-        let domain_id = creation.domain_id.unwrap_or_else(|| self.home_domain(caller));
+        let domain_id = creation
+            .domain_id
+            .unwrap_or_else(|| self.home_domain(caller));
         let target = Target::new().with("target.group.domain_id", domain_id.as_str());
         self.enforce(caller, "identity:create_group", target)?;
         self.require_domain(&domain_id).await?;
@@ -80,9 +86,16 @@ impl Identity {
         change: GroupChange,
     ) -> Result<Group> {
         let found = self.store.group(id).await;
-        self.enforce(caller, "identity:update_group", group_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:update_group",
+            group_target(id, found.as_ref().ok()),
+        )?;
         let group = found?;
-        if change.domain_id.is_some_and(|domain_id| domain_id != group.domain_id) {
+        if change
+            .domain_id
+            .is_some_and(|domain_id| domain_id != group.domain_id)
+        {
             return Err(Error::invalid("Cannot change Domain ID"));
         }
         let mut extra = group.extra;
@@ -100,12 +113,20 @@ impl Identity {
     /// Deletes a group. Its members lose the tokens they hold, which may carry its roles.
     pub async fn delete_group(&self, caller: &Caller, id: &GroupId) -> Result<()> {
         let found = self.store.group(id).await;
-        self.enforce(caller, "identity:delete_group", group_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:delete_group",
+            group_target(id, found.as_ref().ok()),
+        )?;
         found?;
-        let members = self.store.users_of_group(id, &UserFilter::default()).await?;
+        let members = self
+            .store
+            .users_of_group(id, &UserFilter::default())
+            .await?;
         self.store.delete_group(id).await?;
         for member in members {
-            self.revoke(RevocationEvent::for_user(member.id, self.now())).await?;
+            self.revoke(RevocationEvent::for_user(member.id, self.now()))
+                .await?;
         }
         self.audit_write(caller, "delete", Entity::Group, id.as_str());
         Ok(())
@@ -118,7 +139,11 @@ impl Identity {
         mut filter: UserFilter,
     ) -> Result<Vec<User>> {
         let found = self.store.group(id).await;
-        self.enforce(caller, "identity:list_users_in_group", group_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:list_users_in_group",
+            group_target(id, found.as_ref().ok()),
+        )?;
         found?;
         filter.page = self.bounded(filter.page);
         let mut members = self.store.users_of_group(id, &filter).await?;
@@ -129,7 +154,8 @@ impl Identity {
     }
 
     pub async fn add_member(&self, caller: &Caller, group: &GroupId, user: &UserId) -> Result<()> {
-        self.enforce_membership(caller, "identity:add_user_to_group", group, user).await?;
+        self.enforce_membership(caller, "identity:add_user_to_group", group, user)
+            .await?;
         self.store.add_user_to_group(user, group).await?;
         self.audit_write(caller, "add_member", Entity::Group, group.as_str());
         Ok(())
@@ -137,22 +163,39 @@ impl Identity {
 
     /// # Errors
     /// `NotFound` where the user is not a member.
-    pub async fn check_member(&self, caller: &Caller, group: &GroupId, user: &UserId) -> Result<()> {
-        self.enforce_membership(caller, "identity:check_user_in_group", group, user).await?;
+    pub async fn check_member(
+        &self,
+        caller: &Caller,
+        group: &GroupId,
+        user: &UserId,
+    ) -> Result<()> {
+        self.enforce_membership(caller, "identity:check_user_in_group", group, user)
+            .await?;
         if self.store.is_member(user, group).await? {
             Ok(())
         } else {
-            Err(Error::Missing(format!("User '{user}' not found in group '{group}'")))
+            Err(Error::Missing(format!(
+                "User '{user}' not found in group '{group}'"
+            )))
         }
     }
 
-    pub async fn remove_member(&self, caller: &Caller, group: &GroupId, user: &UserId) -> Result<()> {
-        self.enforce_membership(caller, "identity:remove_user_from_group", group, user).await?;
+    pub async fn remove_member(
+        &self,
+        caller: &Caller,
+        group: &GroupId,
+        user: &UserId,
+    ) -> Result<()> {
+        self.enforce_membership(caller, "identity:remove_user_from_group", group, user)
+            .await?;
         if !self.store.is_member(user, group).await? {
-            return Err(Error::Missing(format!("User '{user}' not found in group '{group}'")));
+            return Err(Error::Missing(format!(
+                "User '{user}' not found in group '{group}'"
+            )));
         }
         self.store.remove_user_from_group(user, group).await?;
-        self.revoke(RevocationEvent::for_user(user.clone(), self.now())).await?;
+        self.revoke(RevocationEvent::for_user(user.clone(), self.now()))
+            .await?;
         self.audit_write(caller, "remove_member", Entity::Group, group.as_str());
         Ok(())
     }
@@ -167,7 +210,11 @@ impl Identity {
         let user = self.store.user(user_id).await;
         let group = self.store.group(group_id).await;
         let target = self.user_target(user_id, user.as_ref().ok());
-        self.enforce(caller, action, with_group(target, group_id, group.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            action,
+            with_group(target, group_id, group.as_ref().ok()),
+        )?;
         group?;
         user?;
         Ok(())

@@ -17,6 +17,7 @@ mod error;
 mod groups;
 mod options;
 mod passwords;
+mod plugin_state;
 mod projects;
 mod roles;
 mod scope;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use archstone_model::{clock::Clock, password_rules::PasswordRules, policy::PolicyEngine};
+use archstone_plugins::Registry;
 use archstone_store::Store;
 use archstone_token::{AuthMethods, CredentialCipher, Receipts, TokenSealer};
 use chrono::{DateTime, Utc};
@@ -48,6 +50,7 @@ pub use crate::{
     groups::{GroupChange, GroupCreation},
     options::Options,
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
+    plugin_state::SharedState,
     projects::{DomainCreation, ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},
     subject::{
@@ -69,6 +72,7 @@ pub struct Parts {
     pub passwords: PasswordHasher,
     pub compliance: PasswordRules,
     pub policy: PolicyEngine,
+    pub plugins: Registry,
     pub options: Options,
     pub clock: Clock,
 }
@@ -84,6 +88,7 @@ pub struct Identity {
     passwords: PasswordHasher,
     compliance: PasswordRules,
     policy: ArcSwap<PolicyEngine>,
+    plugins: Registry,
     options: Options,
     clock: Clock,
 }
@@ -99,6 +104,7 @@ impl Identity {
             passwords: parts.passwords,
             compliance: parts.compliance,
             policy: ArcSwap::from_pointee(parts.policy),
+            plugins: parts.plugins,
             options: parts.options,
             clock: parts.clock,
         }

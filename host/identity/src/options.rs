@@ -1,6 +1,6 @@
 //! The operator's settings that the service layer obeys, with Keystone's defaults.
 
-use archstone_model::id::{DomainId, RoleId};
+use archstone_model::id::DomainId;
 use chrono::TimeDelta;
 
 /// Settings of the service layer. The binary fills them from `keystone.conf`.
@@ -18,28 +18,18 @@ pub struct Options {
     pub receipt_lifetime: TimeDelta,
     /// `[identity] default_domain_id`
     pub default_domain_id: DomainId,
-    /// `[identity] max_password_length`
-    pub max_password_length: usize,
     /// `[DEFAULT] list_limit`: the most entries a list gives.
     pub list_limit: Option<u64>,
-    /// `[DEFAULT] strict_password_check`
-    pub strict_password_check: bool,
-    /// `[member_role_id]` of long ago: none by default.
-    pub member_role_id: Option<RoleId>,
     /// `[application_credential] user_limit`; `None` for no limit.
     pub application_credential_user_limit: Option<u64>,
     /// `[credential] user_limit`
     pub credential_user_limit: Option<u64>,
-    /// `[resource] admin_project_name` and `admin_project_domain_name`
-    pub admin_project: Option<(String, String)>,
     /// `[resource] project_name_url_safe` is `strict`
     pub strict_project_names: bool,
     /// `[resource] domain_name_url_safe` is `strict`
     pub strict_domain_names: bool,
     /// `[assignment] prohibited_implied_role`
     pub prohibited_implied_roles: Vec<String>,
-    /// `[catalog] endpoint_filter.return_all_endpoints_if_no_filter`
-    pub return_all_endpoints_if_no_filter: bool,
     /// How far a project may be from its domain: `[DEFAULT] max_project_tree_depth`
     pub max_project_tree_depth: u32,
 }
@@ -63,17 +53,12 @@ impl Default for Options {
             allow_rescope_scoped_token: true,
             receipt_lifetime: TimeDelta::minutes(5),
             default_domain_id: DomainId::new("default"),
-            max_password_length: 4096,
             list_limit: None,
-            strict_password_check: false,
-            member_role_id: None,
             application_credential_user_limit: None,
             credential_user_limit: None,
-            admin_project: None,
             strict_project_names: false,
             strict_domain_names: false,
             prohibited_implied_roles: vec!["admin".to_owned()],
-            return_all_endpoints_if_no_filter: true,
             max_project_tree_depth: 5,
         }
     }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use archstone_model::secret::Secret;
-use base64::{Engine, engine::general_purpose::{STANDARD, STANDARD_NO_PAD}};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
 use hmac::{Hmac, Mac};
 use rand::RngCore;
 use sha2::{Sha256, Sha512};
@@ -28,11 +31,20 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashAlgorithm {
     /// `password_hash_rounds` is the cost: 4 to 31, 12 by default.
-    Bcrypt { cost: u32 },
-    BcryptSha256 { cost: u32 },
+    Bcrypt {
+        cost: u32,
+    },
+    BcryptSha256 {
+        cost: u32,
+    },
     /// `scrypt_block_size` and `scrypt_parallelism`.
-    Scrypt { block_size: u32, parallelism: u32 },
-    Pbkdf2Sha512 { rounds: u32 },
+    Scrypt {
+        block_size: u32,
+        parallelism: u32,
+    },
+    Pbkdf2Sha512 {
+        rounds: u32,
+    },
 }
 
 /// How passwords are hashed.
@@ -101,7 +113,11 @@ impl PasswordHasher {
                 .map_err(Error::internal)?;
         }
         let nobody = hash(&options, &random_bytes::<32>())?;
-        Ok(Self { jobs, options: Arc::new(options), nobody: nobody.into() })
+        Ok(Self {
+            jobs,
+            options: Arc::new(options),
+            nobody: nobody.into(),
+        })
     }
 
     /// Hashes a password for storage.
@@ -123,12 +139,15 @@ impl PasswordHasher {
     /// As for [`PasswordHasher::hash`].
     pub async fn verify(&self, password: Secret, hash: String) -> Result<bool> {
         let options = Arc::clone(&self.options);
-        self.run(move || Ok(verify(&usable(&options, &password)?, &hash))).await?
+        self.run(move || Ok(verify(&usable(&options, &password)?, &hash)))
+            .await?
     }
 
     /// Spends the time of a verification where there is nothing to verify.
     pub async fn verify_nothing(&self, password: Secret) -> Result<()> {
-        self.verify(password, self.nobody.to_string()).await.map(drop)
+        self.verify(password, self.nobody.to_string())
+            .await
+            .map(drop)
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -139,9 +158,13 @@ impl PasswordHasher {
         });
         self.jobs.try_send(job).map_err(|_| {
             metrics::counter!("archstone_password_queue_full_total").increment(1);
-            Error::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS }
+            Error::Overloaded {
+                retry_after_seconds: RETRY_AFTER_SECONDS,
+            }
         })?;
-        answered.await.map_err(|_| Error::internal("a password thread stopped"))
+        answered
+            .await
+            .map_err(|_| Error::internal("a password thread stopped"))
     }
 }
 
@@ -159,7 +182,9 @@ fn usable(options: &HashOptions, password: &Secret) -> Result<Zeroizing<Vec<u8>>
              comply with the request because the password is invalid."
         )));
     }
-    Ok(Zeroizing::new(bytes[..bytes.len().min(max_length)].to_vec()))
+    Ok(Zeroizing::new(
+        bytes[..bytes.len().min(max_length)].to_vec(),
+    ))
 }
 
 fn hash(options: &HashOptions, password: &[u8]) -> Result<String> {
@@ -168,18 +193,25 @@ fn hash(options: &HashOptions, password: &[u8]) -> Result<String> {
         HashAlgorithm::BcryptSha256 { cost } => {
             // bcrypt's own salt text keys the inner digest, so it is drawn first.
             let salt = random_bytes::<16>();
-            let text = bcrypt::hash_with_salt([], cost, salt).map_err(Error::internal)?.get_salt();
+            let text = bcrypt::hash_with_salt([], cost, salt)
+                .map_err(Error::internal)?
+                .get_salt();
             let inner = inner_digest(&text, password)?;
             let hashed =
                 bcrypt::hash_with_salt(inner.as_bytes(), cost, salt).map_err(Error::internal)?;
             let hashed = hashed.to_string();
-            let digest = hashed.get(hashed.len().saturating_sub(31)..).unwrap_or_default();
+            let digest = hashed
+                .get(hashed.len().saturating_sub(31)..)
+                .unwrap_or_default();
             Ok(format!("$bcrypt-sha256$v=2,t=2b,r={cost}${text}${digest}"))
         }
-        HashAlgorithm::Scrypt { block_size, parallelism } => {
+        HashAlgorithm::Scrypt {
+            block_size,
+            parallelism,
+        } => {
             let salt = random_bytes::<16>();
-            let params = scrypt::Params::new(16, block_size, parallelism, 32)
-                .map_err(Error::internal)?;
+            let params =
+                scrypt::Params::new(16, block_size, parallelism, 32).map_err(Error::internal)?;
             let mut digest = [0; 32];
             scrypt::scrypt(password, &salt, &params, &mut digest).map_err(Error::internal)?;
             Ok(format!(
@@ -222,7 +254,11 @@ fn verify_bcrypt_sha256<'a>(
     let cost: u32 = parameter(parameters, "r")?.parse().ok()?;
     let kind = parameter(parameters, "t")?;
     let inner = inner_digest(salt, password).ok()?;
-    bcrypt::verify(inner.as_bytes(), &format!("${kind}${cost:02}${salt}{digest}")).ok()
+    bcrypt::verify(
+        inner.as_bytes(),
+        &format!("${kind}${cost:02}${salt}{digest}"),
+    )
+    .ok()
 }
 
 fn verify_scrypt<'a>(password: &[u8], mut parts: impl Iterator<Item = &'a str>) -> Option<bool> {
@@ -253,12 +289,17 @@ fn inner_digest(salt: &str, password: &[u8]) -> Result<Zeroizing<String>> {
 }
 
 fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
-    parameters.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    parameters
+        .split(',')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// passlib's base64: no padding, and `.` for `+`.
 fn unpadded(text: &str) -> Option<Vec<u8>> {
-    STANDARD_NO_PAD.decode(text.replace('.', "+")).ok().filter(|bytes| !bytes.is_empty())
+    STANDARD_NO_PAD
+        .decode(text.replace('.', "+"))
+        .ok()
+        .filter(|bytes| !bytes.is_empty())
 }
 
 fn random_bytes<const N: usize>() -> [u8; N] {
@@ -272,7 +313,10 @@ mod tests {
     use super::*;
 
     fn with(algorithm: HashAlgorithm) -> HashOptions {
-        HashOptions { algorithm, ..HashOptions::default() }
+        HashOptions {
+            algorithm,
+            ..HashOptions::default()
+        }
     }
 
     #[test]
@@ -280,7 +324,10 @@ mod tests {
         for algorithm in [
             HashAlgorithm::Bcrypt { cost: 4 },
             HashAlgorithm::BcryptSha256 { cost: 4 },
-            HashAlgorithm::Scrypt { block_size: 8, parallelism: 1 },
+            HashAlgorithm::Scrypt {
+                block_size: 8,
+                parallelism: 1,
+            },
             HashAlgorithm::Pbkdf2Sha512 { rounds: 1000 },
         ] {
             let hashed = hash(&with(algorithm), b"correct horse").unwrap();
@@ -307,9 +354,17 @@ mod tests {
 
     #[test]
     fn a_malformed_hash_matches_nothing() {
-        for hashed in ["", "$", "plain", "$2b$", "$scrypt$ln=99,r=8,p=1$AA$AA", "$scrypt$ln=16$AA",
-            "$pbkdf2-sha512$x$AA$AA", "$bcrypt-sha256$v=2$AA$AA", "$pbkdf2-sha512$1$AA$"]
-        {
+        for hashed in [
+            "",
+            "$",
+            "plain",
+            "$2b$",
+            "$scrypt$ln=99,r=8,p=1$AA$AA",
+            "$scrypt$ln=16$AA",
+            "$pbkdf2-sha512$x$AA$AA",
+            "$bcrypt-sha256$v=2$AA$AA",
+            "$pbkdf2-sha512$1$AA$",
+        ] {
             assert!(!verify(b"", hashed), "{hashed}");
         }
     }
@@ -324,7 +379,10 @@ mod tests {
         })
         .unwrap();
         let all = futures_of(&hasher, 8).await;
-        assert!(all.iter().any(|outcome| matches!(outcome, Err(Error::Overloaded { .. }))));
+        assert!(
+            all.iter()
+                .any(|outcome| matches!(outcome, Err(Error::Overloaded { .. })))
+        );
         assert!(all.iter().any(Result::is_ok));
     }
 

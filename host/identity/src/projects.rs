@@ -59,12 +59,20 @@ pub struct ProjectChange {
 impl Identity {
     pub async fn project(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
         let found = self.store.project(id).await;
-        self.enforce(caller, "identity:get_project", project_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:get_project",
+            project_target(id, found.as_ref().ok()),
+        )?;
         Ok(found?)
     }
 
     /// Lists projects; a caller with a domain-scoped token sees that domain only.
-    pub async fn projects(&self, caller: &Caller, mut filter: ProjectFilter) -> Result<Vec<Project>> {
+    pub async fn projects(
+        &self,
+        caller: &Caller,
+        mut filter: ProjectFilter,
+    ) -> Result<Vec<Project>> {
         let own_domain = caller.scope_domain_id();
         let mut target = Target::new();
         if let Some(domain_id) = own_domain {
@@ -72,7 +80,11 @@ impl Identity {
         }
         self.enforce(caller, "identity:list_projects", target)?;
         if let Some(domain_id) = own_domain {
-            if filter.domain_id.as_ref().is_some_and(|asked| asked != domain_id) {
+            if filter
+                .domain_id
+                .as_ref()
+                .is_some_and(|asked| asked != domain_id)
+            {
                 return Ok(Vec::new());
             }
             filter.domain_id = Some(domain_id.clone());
@@ -96,9 +108,14 @@ impl Identity {
         Ok(projects
             .into_iter()
             .filter(|project| {
-                filter.enabled.is_none_or(|enabled| project.enabled == enabled)
+                filter
+                    .enabled
+                    .is_none_or(|enabled| project.enabled == enabled)
                     && filter.names.iter().all(|name| name.accepts(&project.name))
-                    && filter.domain_id.as_ref().is_none_or(|id| project.domain_id.as_ref() == Some(id))
+                    && filter
+                        .domain_id
+                        .as_ref()
+                        .is_none_or(|id| project.domain_id.as_ref() == Some(id))
             })
             .collect())
     }
@@ -106,25 +123,31 @@ impl Identity {
     /// The projects that a caller may scope a token to.
     pub async fn own_projects(&self, caller: &Caller) -> Result<Vec<Project>> {
         self.enforce(caller, "identity:get_auth_projects", Target::new())?;
-        self.reachable_projects(caller.user_id(), caller.federated_groups()).await
+        self.reachable_projects(caller.user_id(), caller.federated_groups())
+            .await
     }
 
     /// The domains that a caller may scope a token to.
     pub async fn own_domains(&self, caller: &Caller) -> Result<Vec<Domain>> {
         self.enforce(caller, "identity:get_auth_domains", Target::new())?;
-        self.reachable_domains(caller.user_id(), caller.federated_groups()).await
+        self.reachable_domains(caller.user_id(), caller.federated_groups())
+            .await
     }
 
     /// Whether a caller may scope a token to the system.
     pub async fn has_system_role(&self, caller: &Caller) -> Result<bool> {
         self.enforce(caller, "identity:get_auth_system", Target::new())?;
-        self.reaches_system(caller.user_id(), caller.federated_groups()).await
+        self.reaches_system(caller.user_id(), caller.federated_groups())
+            .await
     }
 
     /// The projects above one, nearest first, without the domain.
     pub async fn project_parents(&self, project: &Project) -> Result<Vec<Project>> {
         let ancestors = self.store.ancestors(&project.id).await?;
-        Ok(ancestors.into_iter().filter(|ancestor| !ancestor.is_domain).collect())
+        Ok(ancestors
+            .into_iter()
+            .filter(|ancestor| !ancestor.is_domain)
+            .collect())
     }
 
     /// The projects below one, in the order of a walk down the tree.
@@ -139,7 +162,11 @@ impl Identity {
         Ok(subtree)
     }
 
-    pub async fn create_project(&self, caller: &Caller, creation: ProjectCreation) -> Result<Project> {
+    pub async fn create_project(
+        &self,
+        caller: &Caller,
+        creation: ProjectCreation,
+    ) -> Result<Project> {
         if creation.is_domain {
             return self.create_project_as_domain(caller, creation).await;
         }
@@ -157,7 +184,8 @@ impl Identity {
             .with("target.project.name", &creation.name);
         self.enforce(caller, "identity:create_project", target)?;
         let domain = self.store.domain(&domain_id).await?;
-        let name = self.checked_name("Project", &creation.name, self.options.strict_project_names)?;
+        let name =
+            self.checked_name("Project", &creation.name, self.options.strict_project_names)?;
         if !domain.enabled {
             return Err(disabled_branch(domain.id.as_str()));
         }
@@ -176,7 +204,10 @@ impl Identity {
             options: creation.options,
             extra: creation.extra,
         };
-        self.store.create_project(&project).await.map_err(|error| taken(error, &project))?;
+        self.store
+            .create_project(&project)
+            .await
+            .map_err(|error| taken(error, &project))?;
         self.audit_write(caller, "create", Entity::Project, project.id.as_str());
         Ok(project)
     }
@@ -188,7 +219,9 @@ impl Identity {
     ) -> Result<Project> {
         self.enforce(caller, "identity:create_project", Target::new())?;
         if creation.parent_id.is_some() || creation.domain_id.is_some() {
-            return Err(Error::invalid("only root projects are allowed to act as domains."));
+            return Err(Error::invalid(
+                "only root projects are allowed to act as domains.",
+            ));
         }
         let name = self.checked_name("Domain", &creation.name, self.options.strict_domain_names)?;
         let project = Project {
@@ -203,7 +236,10 @@ impl Identity {
             options: creation.options,
             extra: creation.extra,
         };
-        self.store.create_project(&project).await.map_err(|error| taken(error, &project))?;
+        self.store
+            .create_project(&project)
+            .await
+            .map_err(|error| taken(error, &project))?;
         self.audit_write(caller, "create", Entity::Domain, project.id.as_str());
         Ok(project)
     }
@@ -248,12 +284,24 @@ impl Identity {
         change: ProjectChange,
     ) -> Result<Project> {
         let found = self.store.project(id).await;
-        self.enforce(caller, "identity:update_project", project_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:update_project",
+            project_target(id, found.as_ref().ok()),
+        )?;
         let project = found?;
-        if change.domain_id.as_ref().is_some_and(|new| Some(new) != project.domain_id.as_ref()) {
+        if change
+            .domain_id
+            .as_ref()
+            .is_some_and(|new| Some(new) != project.domain_id.as_ref())
+        {
             return Err(Error::invalid("Update of `domain_id` is not allowed."));
         }
-        if change.parent_id.as_ref().is_some_and(|new| Some(new) != project.parent_id.as_ref()) {
+        if change
+            .parent_id
+            .as_ref()
+            .is_some_and(|new| Some(new) != project.parent_id.as_ref())
+        {
             return Err(Error::refused("Update of `parent_id` is not allowed."));
         }
         if change.is_domain.is_some_and(|new| new != project.is_domain) {
@@ -265,7 +313,11 @@ impl Identity {
     }
 
     async fn apply(&self, project: &Project, change: ProjectChange) -> Result<Project> {
-        let entity = if project.is_domain { Entity::Domain } else { Entity::Project };
+        let entity = if project.is_domain {
+            Entity::Domain
+        } else {
+            Entity::Project
+        };
         refuse_immutable_update(project, &change, entity)?;
         let (kind, strict) = if project.is_domain {
             ("Domain", self.options.strict_domain_names)
@@ -295,14 +347,24 @@ impl Identity {
             enabled: change.enabled,
             description: change.description,
             tags: change.tags,
-            options: change.immutable.map(|immutable| ResourceOptions { immutable }),
+            options: change
+                .immutable
+                .map(|immutable| ResourceOptions { immutable }),
             extra: Change::Set(extra),
         };
-        self.store.update_project(&project.id, &patch).await.map_err(|error| taken(error, project))
+        self.store
+            .update_project(&project.id, &patch)
+            .await
+            .map_err(|error| taken(error, project))
     }
 
     async fn require_enabled_above(&self, project: &Project) -> Result<()> {
-        if self.project_parents(project).await?.iter().any(|parent| !parent.enabled) {
+        if self
+            .project_parents(project)
+            .await?
+            .iter()
+            .any(|parent| !parent.enabled)
+        {
             return Err(Error::refused(format!(
                 "cannot enable project {} since it has disabled parents",
                 project.id
@@ -313,7 +375,11 @@ impl Identity {
 
     pub async fn delete_project(&self, caller: &Caller, id: &ProjectId) -> Result<()> {
         let found = self.store.project(id).await;
-        self.enforce(caller, "identity:delete_project", project_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:delete_project",
+            project_target(id, found.as_ref().ok()),
+        )?;
         let project = found?;
         if project.options.immutable == Some(true) {
             return Err(Error::immutable_delete(Entity::Project, id));
@@ -341,7 +407,12 @@ impl Identity {
     }
 
     /// A project's tags, after policy allowed `action`.
-    pub async fn project_tags(&self, caller: &Caller, id: &ProjectId, action: &'static str) -> Result<Vec<String>> {
+    pub async fn project_tags(
+        &self,
+        caller: &Caller,
+        id: &ProjectId,
+        action: &'static str,
+    ) -> Result<Vec<String>> {
         let found = self.store.project(id).await;
         self.enforce(caller, action, project_target(id, found.as_ref().ok()))?;
         Ok(found?.tags)
@@ -362,7 +433,10 @@ impl Identity {
             return Err(Error::immutable_update(Entity::Project, id));
         }
         tags.dedup();
-        let patch = ProjectPatch { tags: Change::Set(tags), ..ProjectPatch::default() };
+        let patch = ProjectPatch {
+            tags: Change::Set(tags),
+            ..ProjectPatch::default()
+        };
         Ok(self.store.update_project(id, &patch).await?.tags)
     }
 
@@ -391,7 +465,9 @@ impl Identity {
     pub async fn create_domain(&self, caller: &Caller, creation: DomainCreation) -> Result<Domain> {
         self.enforce(caller, "identity:create_domain", Target::new())?;
         let name = self.checked_name("Domain", &creation.name, self.options.strict_domain_names)?;
-        let id = creation.explicit_id.unwrap_or_else(|| DomainId::new(new_id()));
+        let id = creation
+            .explicit_id
+            .unwrap_or_else(|| DomainId::new(new_id()));
         let project = Project {
             id: id.as_project(),
             name,
@@ -404,7 +480,10 @@ impl Identity {
             options: creation.options,
             extra: creation.extra,
         };
-        self.store.create_project(&project).await.map_err(|error| taken(error, &project))?;
+        self.store
+            .create_project(&project)
+            .await
+            .map_err(|error| taken(error, &project))?;
         self.audit_write(caller, "create", Entity::Domain, id.as_str());
         Ok(project.into())
     }
@@ -440,14 +519,20 @@ impl Identity {
             ));
         }
         self.store.delete_domain_with_contents(id).await?;
-        self.revoke(RevocationEvent { domain_id: Some(id.clone()), ..RevocationEvent::at(self.now()) })
-            .await?;
+        self.revoke(RevocationEvent {
+            domain_id: Some(id.clone()),
+            ..RevocationEvent::at(self.now())
+        })
+        .await?;
         self.audit_write(caller, "delete", Entity::Domain, id.as_str());
         Ok(())
     }
 
     fn checked_name(&self, kind: &str, name: &str, strict: bool) -> Result<String> {
-        const RESERVED: &[char] = &[':', '/', '?', '#', '[', ']', '@', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '='];
+        const RESERVED: &[char] = &[
+            ':', '/', '?', '#', '[', ']', '@', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';',
+            '=',
+        ];
         let name = name.trim();
         if strict && name.contains(RESERVED) {
             let found: String = name.chars().filter(|c| RESERVED.contains(c)).collect();
@@ -460,7 +545,11 @@ impl Identity {
 }
 
 /// An immutable entity accepts only the change that makes it mutable.
-fn refuse_immutable_update(project: &Project, change: &ProjectChange, entity: Entity) -> Result<()> {
+fn refuse_immutable_update(
+    project: &Project,
+    change: &ProjectChange,
+    entity: Entity,
+) -> Result<()> {
     let unlocks = matches!(change.immutable, Change::Set(None | Some(false)));
     if project.options.immutable == Some(true) && !unlocks {
         return Err(Error::immutable_update(entity, &project.id));
@@ -469,7 +558,9 @@ fn refuse_immutable_update(project: &Project, change: &ProjectChange, entity: En
 }
 
 fn disabled_branch(id: &str) -> Error {
-    Error::invalid(format!("cannot create a project in a branch containing a disabled project: {id}"))
+    Error::invalid(format!(
+        "cannot create a project in a branch containing a disabled project: {id}"
+    ))
 }
 
 /// Says which of a project's names is taken, in Keystone's words.
@@ -477,7 +568,10 @@ fn taken(error: archstone_store::Error, project: &Project) -> Error {
     match error {
         archstone_store::Error::Conflict { .. } if project.is_domain => Error::conflict(
             Entity::Domain,
-            format!("it is not permitted to have two projects acting as domains with the same name: {}", project.name),
+            format!(
+                "it is not permitted to have two projects acting as domains with the same name: {}",
+                project.name
+            ),
         ),
         archstone_store::Error::Conflict { .. } => Error::conflict(
             Entity::Project,
@@ -492,15 +586,23 @@ fn taken(error: archstone_store::Error, project: &Project) -> Error {
 }
 
 fn domain_target(id: &DomainId) -> Target {
-    Target::new().with("domain_id", id.as_str()).with("target.domain.id", id.as_str())
+    Target::new()
+        .with("domain_id", id.as_str())
+        .with("target.domain.id", id.as_str())
 }
 
 pub(crate) fn project_target(id: &ProjectId, project: Option<&Project>) -> Target {
     let mut target = Target::new().with("project_id", id.as_str());
     if let Some(project) = project {
         target.set("target.project.id", project.id.as_str());
-        target.set_opt("target.project.domain_id", project.domain_id.as_ref().map(DomainId::as_str));
-        target.set_opt("target.project.parent_id", project.parent_id.as_ref().map(ProjectId::as_str));
+        target.set_opt(
+            "target.project.domain_id",
+            project.domain_id.as_ref().map(DomainId::as_str),
+        );
+        target.set_opt(
+            "target.project.parent_id",
+            project.parent_id.as_ref().map(ProjectId::as_str),
+        );
     }
     target
 }

@@ -38,8 +38,11 @@ pub struct RoleChange {
 impl Identity {
     pub async fn role(&self, caller: &Caller, id: &RoleId) -> Result<Role> {
         let role = self.known_role(caller, "identity:get_role", id).await?;
-        let action =
-            if role.domain_id.is_some() { "identity:get_domain_role" } else { "identity:get_role" };
+        let action = if role.domain_id.is_some() {
+            "identity:get_domain_role"
+        } else {
+            "identity:get_role"
+        };
         self.enforce(caller, action, role_target(&role))?;
         Ok(role)
     }
@@ -79,7 +82,12 @@ impl Identity {
         Ok(role)
     }
 
-    pub async fn update_role(&self, caller: &Caller, id: &RoleId, change: RoleChange) -> Result<Role> {
+    pub async fn update_role(
+        &self,
+        caller: &Caller,
+        id: &RoleId,
+        change: RoleChange,
+    ) -> Result<Role> {
         let role = self.known_role(caller, "identity:update_role", id).await?;
         let action = if role.domain_id.is_some() {
             "identity:update_domain_role"
@@ -87,7 +95,11 @@ impl Identity {
             "identity:update_role"
         };
         self.enforce(caller, action, role_target(&role))?;
-        if change.domain_id.as_set().is_some_and(|domain_id| *domain_id != role.domain_id) {
+        if change
+            .domain_id
+            .as_set()
+            .is_some_and(|domain_id| *domain_id != role.domain_id)
+        {
             return Err(Error::invalid("Update of `domain_id` is not allowed."));
         }
         let unlocks = matches!(change.immutable, Change::Set(None | Some(false)));
@@ -99,7 +111,9 @@ impl Identity {
         let patch = RolePatch {
             name: change.name,
             description: change.description,
-            options: change.immutable.map(|immutable| ResourceOptions { immutable }),
+            options: change
+                .immutable
+                .map(|immutable| ResourceOptions { immutable }),
             extra: Change::Set(extra),
         };
         let updated = self.store.update_role(id, &patch).await?;
@@ -119,19 +133,29 @@ impl Identity {
             return Err(Error::immutable_delete(Entity::Role, id));
         }
         self.store.delete_role(id).await?;
-        self.revoke(RevocationEvent { role_id: Some(id.clone()), ..RevocationEvent::at(self.now()) })
-            .await?;
+        self.revoke(RevocationEvent {
+            role_id: Some(id.clone()),
+            ..RevocationEvent::at(self.now())
+        })
+        .await?;
         self.audit_write(caller, "delete", Entity::Role, id.as_str());
         Ok(())
     }
 
     /// A role with those that it implies in one step.
-    pub async fn implied_roles(&self, caller: &Caller, prior: &RoleId) -> Result<(Role, Vec<Role>)> {
+    pub async fn implied_roles(
+        &self,
+        caller: &Caller,
+        prior: &RoleId,
+    ) -> Result<(Role, Vec<Role>)> {
         self.enforce(caller, "identity:list_implied_roles", Target::new())?;
         let role = self.store.role(prior).await?;
         let inference = RoleInference::new(self.store.implied_roles().await?);
         let mut roles = self.store.all_roles().await?;
-        let implied = inference.directly(prior).filter_map(|id| roles.remove(id)).collect();
+        let implied = inference
+            .directly(prior)
+            .filter_map(|id| roles.remove(id))
+            .collect();
         Ok((role, implied))
     }
 
@@ -164,7 +188,10 @@ impl Identity {
         implied: &RoleId,
     ) -> Result<(Role, Role)> {
         self.enforce(caller, action, Target::new())?;
-        let roles = (self.store.role(prior).await?, self.store.role(implied).await?);
+        let roles = (
+            self.store.role(prior).await?,
+            self.store.role(implied).await?,
+        );
         let inference = RoleInference::new(self.store.implied_roles().await?);
         if inference.directly(prior).any(|role| role == implied) {
             Ok(roles)
@@ -180,15 +207,28 @@ impl Identity {
         implied: &RoleId,
     ) -> Result<(Role, Role)> {
         self.enforce(caller, "identity:create_implied_role", Target::new())?;
-        let (prior_role, implied_role) =
-            (self.store.role(prior).await?, self.store.role(implied).await?);
-        if self.options.prohibited_implied_roles.contains(&implied_role.name) {
-            return Err(Error::refused(format!("{implied} cannot be an implied roles.")));
+        let (prior_role, implied_role) = (
+            self.store.role(prior).await?,
+            self.store.role(implied).await?,
+        );
+        if self
+            .options
+            .prohibited_implied_roles
+            .contains(&implied_role.name)
+        {
+            return Err(Error::refused(format!(
+                "{implied} cannot be an implied roles."
+            )));
         }
         if prior_role.domain_id.is_none() && implied_role.domain_id.is_some() {
-            return Err(Error::forbidden("a global role cannot imply a domain's role"));
+            return Err(Error::forbidden(
+                "a global role cannot imply a domain's role",
+            ));
         }
-        let implication = ImpliedRole { prior: prior.clone(), implied: implied.clone() };
+        let implication = ImpliedRole {
+            prior: prior.clone(),
+            implied: implied.clone(),
+        };
         self.store.create_implied_role(&implication).await?;
         self.audit_write(caller, "create", Entity::ImpliedRole, implied.as_str());
         Ok((prior_role, implied_role))
@@ -200,8 +240,12 @@ impl Identity {
         prior: &RoleId,
         implied: &RoleId,
     ) -> Result<()> {
-        self.implied_role(caller, "identity:delete_implied_role", prior, implied).await?;
-        let implication = ImpliedRole { prior: prior.clone(), implied: implied.clone() };
+        self.implied_role(caller, "identity:delete_implied_role", prior, implied)
+            .await?;
+        let implication = ImpliedRole {
+            prior: prior.clone(),
+            implied: implied.clone(),
+        };
         self.store.delete_implied_role(&implication).await?;
         self.audit_write(caller, "delete", Entity::ImpliedRole, implied.as_str());
         Ok(())
@@ -225,6 +269,9 @@ fn role_target(role: &Role) -> Target {
         .with("role_id", role.id.as_str())
         .with("target.role.id", role.id.as_str())
         .with("target.role.name", &role.name);
-    target.set_opt("target.role.domain_id", role.domain_id.as_ref().map(DomainId::as_str));
+    target.set_opt(
+        "target.role.domain_id",
+        role.domain_id.as_ref().map(DomainId::as_str),
+    );
     target
 }

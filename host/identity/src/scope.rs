@@ -23,7 +23,10 @@ impl Identity {
         if domain.enabled {
             Ok(domain)
         } else {
-            Err(Error::unauthenticated(format!("domain {} is disabled", domain.id)))
+            Err(Error::unauthenticated(format!(
+                "domain {} is disabled",
+                domain.id
+            )))
         }
     }
 
@@ -43,10 +46,16 @@ impl Identity {
     /// `project` as a scope, if it and its domain are enabled.
     pub(crate) async fn usable_project(&self, project: Project) -> Result<ProjectRef> {
         if !project.enabled {
-            return Err(Error::unauthenticated(format!("project {} is disabled", project.id)));
+            return Err(Error::unauthenticated(format!(
+                "project {} is disabled",
+                project.id
+            )));
         }
         let Some(domain_id) = project.domain_id else {
-            return Err(Error::unauthenticated(format!("project {} is a domain", project.id)));
+            return Err(Error::unauthenticated(format!(
+                "project {} is a domain",
+                project.id
+            )));
         };
         let domain = self.login_domain(&DomainReference::Id(domain_id)).await?;
         Ok(ProjectRef {
@@ -66,8 +75,9 @@ impl Identity {
                     .user(id)
                     .await
                     .map_err(|error| Error::from(error).into_unauthenticated())?;
-                let domain =
-                    self.login_domain(&DomainReference::Id(user.domain_id.clone())).await?;
+                let domain = self
+                    .login_domain(&DomainReference::Id(user.domain_id.clone()))
+                    .await?;
                 (user, domain)
             }
             UserReference::Name { name, domain } => {
@@ -83,7 +93,10 @@ impl Identity {
         if user.enabled {
             Ok((user, domain.into()))
         } else {
-            Err(Error::unauthenticated(format!("user {} is disabled", user.id)))
+            Err(Error::unauthenticated(format!(
+                "user {} is disabled",
+                user.id
+            )))
         }
     }
 
@@ -108,7 +121,10 @@ impl Identity {
 
 impl From<Domain> for DomainRef {
     fn from(domain: Domain) -> Self {
-        Self { id: domain.id, name: domain.name }
+        Self {
+            id: domain.id,
+            name: domain.name,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use archstone_model::{
     credential::{ApplicationCredential, Trust},
-    id::{DomainId, IdentityProviderId, ProtocolId, GroupId, ProjectId, RoleId, UserId},
+    id::{DomainId, GroupId, IdentityProviderId, ProjectId, ProtocolId, RoleId, UserId},
     revocation::RevocationSubject,
     role::RoleRef,
 };
@@ -132,7 +132,10 @@ impl ValidToken {
     }
 
     /// What revocation events look at.
-    pub(crate) fn revocation_subject<'a>(&'a self, role_ids: &'a [RoleId]) -> RevocationSubject<'a> {
+    pub(crate) fn revocation_subject<'a>(
+        &'a self,
+        role_ids: &'a [RoleId],
+    ) -> RevocationSubject<'a> {
         let trust = self.trust();
         RevocationSubject {
             user_id: &self.user.id,

@@ -53,12 +53,17 @@ impl Identity {
             TimeDelta::zero()
         };
         let token = self.validate(subject, window).await?;
-        let action =
-            if only_check { "identity:check_token" } else { "identity:validate_token" };
+        let action = if only_check {
+            "identity:check_token"
+        } else {
+            "identity:validate_token"
+        };
         self.enforce(caller, action, token_target(&token))?;
         if let Some(credential) = token.application_credential()
             && !credential.access_rules.is_empty()
-            && options.access_rules_version.is_none_or(|version| version < ACCESS_RULES_VERSION)
+            && options
+                .access_rules_version
+                .is_none_or(|version| version < ACCESS_RULES_VERSION)
         {
             return Err(no_token("the asking service does not enforce access rules"));
         }
@@ -73,14 +78,21 @@ impl Identity {
         let subject = subject.ok_or_else(no_token_given)?;
         let token = self.validate(subject, TimeDelta::zero()).await?;
         self.enforce(caller, "identity:revoke_token", token_target(&token))?;
-        self.revoke(RevocationEvent::for_token(token.audit_id().to_owned(), self.now())).await?;
+        self.revoke(RevocationEvent::for_token(
+            token.audit_id().to_owned(),
+            self.now(),
+        ))
+        .await?;
         self.audit_write(caller, "revoke", Entity::Token, token.audit_id());
         Ok(())
     }
 
     /// Records a revocation.
     pub(crate) async fn revoke(&self, event: RevocationEvent) -> Result<()> {
-        self.store.record_revocation(&event).await.map_err(Error::from)
+        self.store
+            .record_revocation(&event)
+            .await
+            .map_err(Error::from)
     }
 
     /// Validates a token that must not have expired.
@@ -123,9 +135,15 @@ impl Identity {
         let federation = payload.kind.federation().map(|federation| FederatedOrigin {
             identity_provider: federation.identity_provider_id.as_str().into(),
             protocol: federation.protocol_id.as_str().into(),
-            groups: federation.group_ids.iter().map(|id| id.as_str().into()).collect(),
+            groups: federation
+                .group_ids
+                .iter()
+                .map(|id| id.as_str().into())
+                .collect(),
         });
-        let groups = federation.as_ref().map_or(&[][..], |federation| &federation.groups);
+        let groups = federation
+            .as_ref()
+            .map_or(&[][..], |federation| &federation.groups);
         let inference = RoleInference::new(self.store.implied_roles().await?);
         let (scope, delegation, role_ids) = match &payload.kind {
             TokenKind::Unscoped | TokenKind::FederatedUnscoped { .. } => {
@@ -143,22 +161,35 @@ impl Identity {
                 (TokenScope::Domain(domain), Delegation::None, roles)
             }
             TokenKind::System => {
-                let roles = self.roles_in(&user_id, groups, &Place::System, &inference).await?;
+                let roles = self
+                    .roles_in(&user_id, groups, &Place::System, &inference)
+                    .await?;
                 (TokenScope::System, Delegation::None, roles)
             }
-            TokenKind::ApplicationCredential { project_id, application_credential_id } => {
-                let credential =
-                    self.store.application_credential(&application_credential_id.as_str().into()).await?;
+            TokenKind::ApplicationCredential {
+                project_id,
+                application_credential_id,
+            } => {
+                let credential = self
+                    .store
+                    .application_credential(&application_credential_id.as_str().into())
+                    .await?;
                 if credential.user_id != user_id
                     || credential.project_id.as_str() != project_id
-                    || credential.expires_at.is_some_and(|expires_at| expires_at <= self.now())
+                    || credential
+                        .expires_at
+                        .is_some_and(|expires_at| expires_at <= self.now())
                 {
-                    return Err(no_token("the application credential is no longer good for this"));
+                    return Err(no_token(
+                        "the application credential is no longer good for this",
+                    ));
                 }
                 let (project, place) = self.token_project(&credential.project_id).await?;
                 let held = self.roles_in(&user_id, groups, &place, &inference).await?;
-                let roles =
-                    held.into_iter().filter(|role| credential.roles.contains(role)).collect();
+                let roles = held
+                    .into_iter()
+                    .filter(|role| credential.roles.contains(role))
+                    .collect();
                 let delegation = Delegation::ApplicationCredential(Box::new(credential));
                 (TokenScope::Project(project), delegation, roles)
             }
@@ -172,7 +203,9 @@ impl Identity {
         };
         let roles = self.named_roles(&role_ids).await?;
         if roles.is_empty() && scope != TokenScope::Unscoped {
-            return Err(Error::unauthenticated(format!("user {user_id} has no role in this scope")));
+            return Err(Error::unauthenticated(format!(
+                "user {user_id} has no role in this scope"
+            )));
         }
         Ok(ValidToken {
             user,
@@ -232,15 +265,25 @@ impl Identity {
     /// A project with what is above it.
     pub(crate) async fn place_of(&self, project: &Project) -> Result<Place> {
         let domain_id = project.owning_domain();
-        let parent_is_domain =
-            project.parent_id.as_ref().is_none_or(|id| id.as_str() == domain_id.as_str());
+        let parent_is_domain = project
+            .parent_id
+            .as_ref()
+            .is_none_or(|id| id.as_str() == domain_id.as_str());
         let above = if parent_is_domain {
             Vec::new()
         } else {
             let ancestors = self.store.ancestors(&project.id).await?;
-            ancestors.into_iter().filter(|a| !a.is_domain).map(|ancestor| ancestor.id).collect()
+            ancestors
+                .into_iter()
+                .filter(|a| !a.is_domain)
+                .map(|ancestor| ancestor.id)
+                .collect()
         };
-        Ok(Place::Project { id: project.id.clone(), above, domain_id })
+        Ok(Place::Project {
+            id: project.id.clone(),
+            above,
+            domain_id,
+        })
     }
 
     /// The ids of the roles that a user has in a place, by themselves and by their groups.
@@ -256,10 +299,15 @@ impl Identity {
             .chain(groups.into_iter().map(|group| Actor::Group(group.id)))
             .chain(federated_groups.iter().cloned().map(Actor::Group))
             .collect();
-        let filter =
-            AssignmentFilter { actors, targets: place.targets(), ..AssignmentFilter::default() };
+        let filter = AssignmentFilter {
+            actors,
+            targets: place.targets(),
+            ..AssignmentFilter::default()
+        };
         let assignments = self.store.assignments(&filter).await?;
-        Ok(effective_roles(&assignments, place, inference).into_iter().collect())
+        Ok(effective_roles(&assignments, place, inference)
+            .into_iter()
+            .collect())
     }
 
     /// These roles with their names. Roles of a domain only stand for what they imply, so they are
@@ -273,7 +321,10 @@ impl Identity {
             .iter()
             .filter_map(|id| roles.get(id))
             .filter(|role| role.domain_id.is_none())
-            .map(|role| RoleRef { id: role.id.clone(), name: role.name.clone() })
+            .map(|role| RoleRef {
+                id: role.id.clone(),
+                name: role.name.clone(),
+            })
             .collect())
     }
 
@@ -303,9 +354,11 @@ fn no_token(reason: impl Into<String>) -> Error {
 
 fn hide_what_is_missing(error: Error) -> Error {
     match error {
-        Error::NotFound { .. } | Error::Missing(_) | Error::Unauthenticated { .. } => {
-            no_token(error.reason().map_or_else(|| error.to_string(), str::to_owned))
-        }
+        Error::NotFound { .. } | Error::Missing(_) | Error::Unauthenticated { .. } => no_token(
+            error
+                .reason()
+                .map_or_else(|| error.to_string(), str::to_owned),
+        ),
         other => other,
     }
 }

@@ -53,7 +53,11 @@ impl Identity {
     /// `NotFound`, or `ForbiddenAction` where policy refuses.
     pub async fn user(&self, caller: &Caller, id: &UserId) -> Result<User> {
         let found = self.store.user(id).await;
-        self.enforce(caller, "identity:get_user", self.user_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:get_user",
+            self.user_target(id, found.as_ref().ok()),
+        )?;
         Ok(found?)
     }
 
@@ -84,7 +88,9 @@ impl Identity {
     /// `Conflict` where the name is taken in the domain; `Invalid` where the domain does not exist
     /// or the password breaks the rules.
     pub async fn create_user(&self, caller: &Caller, creation: UserCreation) -> Result<User> {
-        let domain_id = creation.domain_id.unwrap_or_else(|| self.home_domain(caller));
+        let domain_id = creation
+            .domain_id
+            .unwrap_or_else(|| self.home_domain(caller));
         let mut target = Target::new();
         target.set("target.user.domain_id", domain_id.as_str());
         self.enforce(caller, "identity:create_user", target)?;
@@ -98,7 +104,9 @@ impl Identity {
                 self.check_password_strength(&password)?;
                 let change_on_first_use = self.compliance.change_password_upon_first_use
                     && creation.options.ignore_change_password_upon_first_use != Some(true);
-                let mut hashed = self.hash_password(&password, &creation.options, false).await?;
+                let mut hashed = self
+                    .hash_password(&password, &creation.options, false)
+                    .await?;
                 if change_on_first_use {
                     hashed.expires_at = Some(now);
                 }
@@ -133,9 +141,17 @@ impl Identity {
         change: UserChange,
     ) -> Result<User> {
         let found = self.store.user(id).await;
-        self.enforce(caller, "identity:update_user", self.user_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:update_user",
+            self.user_target(id, found.as_ref().ok()),
+        )?;
         let user = found?;
-        if change.domain_id.as_ref().is_some_and(|domain_id| *domain_id != user.domain_id) {
+        if change
+            .domain_id
+            .as_ref()
+            .is_some_and(|domain_id| *domain_id != user.domain_id)
+        {
             return Err(Error::invalid("Cannot change Domain ID"));
         }
         if let Change::Set(Some(project_id)) = &change.default_project_id {
@@ -153,7 +169,9 @@ impl Identity {
                 self.check_password_strength(password)?;
                 let history = self.store.user_with_passwords(id).await?;
                 self.refuse_reused_password(password, &history).await?;
-                Change::Set(Some(self.hash_password(password, new_options, false).await?))
+                Change::Set(Some(
+                    self.hash_password(password, new_options, false).await?,
+                ))
             }
         };
         let mut extra = user.extra.clone();
@@ -175,7 +193,8 @@ impl Identity {
             )
             .await?;
         if loses_tokens {
-            self.revoke(RevocationEvent::for_user(id.clone(), self.now())).await?;
+            self.revoke(RevocationEvent::for_user(id.clone(), self.now()))
+                .await?;
         }
         self.audit_write(caller, "update", Entity::User, id.as_str());
         Ok(updated)
@@ -184,10 +203,15 @@ impl Identity {
     /// Deletes a user with everything that is theirs.
     pub async fn delete_user(&self, caller: &Caller, id: &UserId) -> Result<()> {
         let found = self.store.user(id).await;
-        self.enforce(caller, "identity:delete_user", self.user_target(id, found.as_ref().ok()))?;
+        self.enforce(
+            caller,
+            "identity:delete_user",
+            self.user_target(id, found.as_ref().ok()),
+        )?;
         found?;
         self.store.delete_user(id).await?;
-        self.revoke(RevocationEvent::for_user(id.clone(), self.now())).await?;
+        self.revoke(RevocationEvent::for_user(id.clone(), self.now()))
+            .await?;
         self.audit_write(caller, "delete", Entity::User, id.as_str());
         Ok(())
     }
@@ -214,10 +238,14 @@ impl Identity {
         self.store
             .update_user(
                 id,
-                &UserPatch { password: Change::Set(Some(password)), ..UserPatch::default() },
+                &UserPatch {
+                    password: Change::Set(Some(password)),
+                    ..UserPatch::default()
+                },
             )
             .await?;
-        self.revoke(RevocationEvent::for_user(id.clone(), self.now())).await
+        self.revoke(RevocationEvent::for_user(id.clone(), self.now()))
+            .await
     }
 
     /// The groups that a user is in.
@@ -263,11 +291,15 @@ impl Identity {
     }
 
     fn check_password_strength(&self, password: &Secret) -> Result<()> {
-        self.compliance.check_strength(password).map_err(|broken| Error::invalid(broken.to_string()))
+        self.compliance
+            .check_strength(password)
+            .map_err(|broken| Error::invalid(broken.to_string()))
     }
 
     fn check_password_age(&self, account: &UserWithPasswords) -> Result<()> {
-        let Some(current) = account.passwords.last() else { return Ok(()) };
+        let Some(current) = account.passwords.last() else {
+            return Ok(());
+        };
         self.compliance
             .check_minimum_age(current, self.now())
             .map_err(|broken| Error::invalid(broken.to_string()))
@@ -280,7 +312,11 @@ impl Identity {
         account: &UserWithPasswords,
     ) -> Result<()> {
         for hash in self.compliance.remembered(&account.passwords) {
-            if self.passwords.verify(password.clone(), hash.to_owned()).await? {
+            if self
+                .passwords
+                .verify(password.clone(), hash.to_owned())
+                .await?
+            {
                 return Err(Error::invalid(self.compliance.reused().to_string()));
             }
         }

@@ -15,7 +15,11 @@ pub struct RoleInference(HashMap<RoleId, Vec<RoleId>>);
 impl RoleInference {
     pub fn new(implications: impl IntoIterator<Item = ImpliedRole>) -> Self {
         let mut implied: HashMap<RoleId, Vec<RoleId>> = HashMap::new();
-        for ImpliedRole { prior, implied: role } in implications {
+        for ImpliedRole {
+            prior,
+            implied: role,
+        } in implications
+        {
             implied.entry(prior).or_default().push(role);
         }
         Self(implied)
@@ -60,7 +64,11 @@ impl RoleInference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A project, the projects above it, and its domain.
-    Project { id: ProjectId, above: Vec<ProjectId>, domain_id: DomainId },
+    Project {
+        id: ProjectId,
+        above: Vec<ProjectId>,
+        domain_id: DomainId,
+    },
     Domain(DomainId),
     System,
 }
@@ -69,7 +77,11 @@ impl Place {
     /// Every target whose assignments may matter here.
     pub fn targets(&self) -> Vec<Target> {
         match self {
-            Self::Project { id, above, domain_id } => std::iter::once(id)
+            Self::Project {
+                id,
+                above,
+                domain_id,
+            } => std::iter::once(id)
                 .chain(above)
                 .cloned()
                 .map(Target::Project)
@@ -120,11 +132,19 @@ mod tests {
     use crate::role::Actor;
 
     fn implies(prior: &str, implied: &str) -> ImpliedRole {
-        ImpliedRole { prior: prior.into(), implied: implied.into() }
+        ImpliedRole {
+            prior: prior.into(),
+            implied: implied.into(),
+        }
     }
 
     fn grant(target: Target, role: &str, inherited: bool) -> Assignment {
-        Assignment { actor: Actor::User("ada".into()), target, role_id: role.into(), inherited }
+        Assignment {
+            actor: Actor::User("ada".into()),
+            target,
+            role_id: role.into(),
+            inherited,
+        }
     }
 
     fn place() -> Place {
@@ -139,7 +159,11 @@ mod tests {
     fn implications_are_followed_to_the_end_and_round_circles() {
         let inference =
             RoleInference::new([implies("a", "b"), implies("b", "c"), implies("c", "a")]);
-        let all: Vec<_> = inference.expand(["a".into()]).into_iter().map(String::from).collect();
+        let all: Vec<_> = inference
+            .expand(["a".into()])
+            .into_iter()
+            .map(String::from)
+            .collect();
         assert_eq!(all, ["a", "b", "c"]);
         assert!(inference.implies(&"a".into(), &"a".into()));
         assert!(!inference.implies(&"x".into(), &"a".into()));
@@ -150,8 +174,7 @@ mod tests {
         let above = grant(Target::Project("top".into()), "member", true);
         let own = grant(Target::Project("leaf".into()), "reader", true);
         let domain = grant(Target::Domain("default".into()), "auditor", true);
-        let roles =
-            effective_roles(&[above, own, domain], &place(), &RoleInference::default());
+        let roles = effective_roles(&[above, own, domain], &place(), &RoleInference::default());
         let roles: Vec<_> = roles.into_iter().map(String::from).collect();
         assert_eq!(roles, ["auditor", "member"]);
     }

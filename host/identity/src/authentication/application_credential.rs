@@ -28,12 +28,21 @@ impl Identity {
                 return Err(error);
             }
         };
-        let hash = self.store.application_credential_secret(&credential.id).await?.0;
+        let hash = self
+            .store
+            .application_credential_secret(&credential.id)
+            .await?
+            .0;
         if !self.passwords.verify(secret, hash).await? {
             return Err(Error::unauthenticated("the secret is wrong"));
         }
-        if credential.expires_at.is_some_and(|expires_at| expires_at <= self.now()) {
-            return Err(Error::unauthenticated("the application credential has expired"));
+        if credential
+            .expires_at
+            .is_some_and(|expires_at| expires_at <= self.now())
+        {
+            return Err(Error::unauthenticated(
+                "the application credential has expired",
+            ));
         }
         proof.application_credential = Some(credential.id);
         proof.add(METHOD, credential.user_id)
@@ -51,7 +60,8 @@ impl Identity {
                     .application_credential(id)
                     .await
                     .map_err(|error| Error::from(error).into_unauthenticated())?;
-                self.login_user(&UserReference::Id(credential.user_id.clone())).await?;
+                self.login_user(&UserReference::Id(credential.user_id.clone()))
+                    .await?;
                 Ok(credential)
             }
             ApplicationCredentialReference::Name { name, owner } => {
@@ -60,7 +70,10 @@ impl Identity {
                     name: Some(name.clone()),
                     ..ApplicationCredentialFilter::default()
                 };
-                let found = self.store.application_credentials(&user.id, &filter).await?;
+                let found = self
+                    .store
+                    .application_credentials(&user.id, &filter)
+                    .await?;
                 found.into_iter().next().ok_or_else(|| {
                     Error::unauthenticated(format!("no application credential named {name}"))
                 })

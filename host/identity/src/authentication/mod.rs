@@ -3,6 +3,7 @@
 
 mod application_credential;
 mod password;
+mod plugin;
 mod receipt;
 mod request;
 mod token;
@@ -23,6 +24,9 @@ pub use self::request::{
     AuthRequest, DomainReference, ProjectReference, RequestedScope, UserReference,
 };
 use crate::{Error, Identity, Result, subject::ValidToken};
+
+/// The methods that need no plugin. A plugin cannot take their place.
+const BUILT_IN: [&str; 3] = ["password", "token", "application_credential"];
 
 /// A token just made.
 #[derive(Debug, Clone)]
@@ -68,8 +72,10 @@ impl Proof {
 
     /// The token may not outlast `expires_at`.
     fn limit(&mut self, expires_at: DateTime<Utc>) {
-        self.expires_at =
-            Some(self.expires_at.map_or(expires_at, |earlier| earlier.min(expires_at)));
+        self.expires_at = Some(
+            self.expires_at
+                .map_or(expires_at, |earlier| earlier.min(expires_at)),
+        );
     }
 }
 
@@ -97,10 +103,15 @@ impl Identity {
     async fn try_authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
         for method in &request.methods {
             if !self.supports(method) {
-                return Err(Error::UnsupportedMethod { supported: self.supported_methods() });
+                return Err(Error::UnsupportedMethod {
+                    supported: self.supported_methods(),
+                });
             }
         }
-        if request.methods.iter().any(|method| method == "application_credential")
+        if request
+            .methods
+            .iter()
+            .any(|method| method == "application_credential")
             && request.scope != RequestedScope::Default
         {
             return Err(Error::LoginRefused {
@@ -115,9 +126,17 @@ impl Identity {
                 "password" => self.prove_password(&request, &mut proof).await?,
                 "token" => self.prove_token(&request, &mut proof).await?,
                 "application_credential" => {
-                    self.prove_application_credential(&request, &mut proof).await?;
+                    self.prove_application_credential(&request, &mut proof)
+                        .await?;
                 }
-                _ => return Err(Error::UnsupportedMethod { supported: self.supported_methods() }),
+                _ => match self.plugins.method(method) {
+                    Some(plugin) => self.prove_by_plugin(&plugin, &request, &mut proof).await?,
+                    None => {
+                        return Err(Error::UnsupportedMethod {
+                            supported: self.supported_methods(),
+                        });
+                    }
+                },
             }
         }
         let Some(user_id) = proof.user_id.clone() else {
@@ -128,7 +147,11 @@ impl Identity {
                 proof.add_method(&method);
             }
         }
-        let user = self.store.user(&user_id).await.map_err(|e| Error::from(e).into_unauthenticated())?;
+        let user = self
+            .store
+            .user(&user_id)
+            .await
+            .map_err(|e| Error::from(e).into_unauthenticated())?;
         self.require_enough_methods(&user, &proof.methods).await?;
         let kind = self.token_kind(&request.scope, &user, &proof).await?;
         self.issue(user_id, kind, proof).await
@@ -145,7 +168,7 @@ impl Identity {
             .auth_methods
             .iter()
             .filter(|method| {
-                matches!(method.as_str(), "password" | "token" | "application_credential")
+                BUILT_IN.contains(&method.as_str()) || self.plugins.method(method).is_some()
             })
             .cloned()
             .collect()
@@ -175,20 +198,28 @@ impl Identity {
             RequestedScope::Project(reference) => {
                 let project_id = self.login_project(reference).await?.id.into_string();
                 match federation {
-                    Some(federation) => TokenKind::FederatedProject { project_id, federation },
+                    Some(federation) => TokenKind::FederatedProject {
+                        project_id,
+                        federation,
+                    },
                     None => TokenKind::Project { project_id },
                 }
             }
             RequestedScope::Domain(reference) => {
                 let domain_id = self.login_domain(reference).await?.id.into_string();
                 match federation {
-                    Some(federation) => TokenKind::FederatedDomain { domain_id, federation },
+                    Some(federation) => TokenKind::FederatedDomain {
+                        domain_id,
+                        federation,
+                    },
                     None => TokenKind::Domain { domain_id },
                 }
             }
             RequestedScope::System => TokenKind::System,
             RequestedScope::Trust(id) => {
-                return Err(Error::unauthenticated(format!("trust {id} cannot be used here")));
+                return Err(Error::unauthenticated(format!(
+                    "trust {id} cannot be used here"
+                )));
             }
         })
     }
@@ -202,9 +233,13 @@ impl Identity {
         let (Some(project_id), None) = (&user.default_project_id, federation) else {
             return Ok(None);
         };
-        let Ok(project) = self.store.project(project_id).await else { return Ok(None) };
+        let Ok(project) = self.store.project(project_id).await else {
+            return Ok(None);
+        };
         let place = self.place_of(&project).await?;
-        let Ok(project) = self.usable_project(project).await else { return Ok(None) };
+        let Ok(project) = self.usable_project(project).await else {
+            return Ok(None);
+        };
         let inference = RoleInference::new(self.store.implied_roles().await?);
         let roles = self.roles_in(&user.id, &[], &place, &inference).await?;
         Ok((!roles.is_empty()).then(|| project.id.into_string()))
@@ -216,23 +251,41 @@ impl Identity {
         let mut expires_at = proof.expires_at.unwrap_or_else(|| self.token_expiry(now));
         if let Some(id) = kind.application_credential_id() {
             let credential = self.store.application_credential(&id.into()).await?;
-            expires_at = credential.expires_at.map_or(expires_at, |end| expires_at.min(end));
+            expires_at = credential
+                .expires_at
+                .map_or(expires_at, |end| expires_at.min(end));
         }
         let own = AuditId::random();
         let payload = TokenPayload {
             user_id: user_id.into_string(),
             methods: self.auth_methods.encode(&proof.methods),
-            audit_ids: proof.audit_ids.map_or_else(|| AuditIds::first(own), |ids| ids.next(own)),
+            audit_ids: proof
+                .audit_ids
+                .map_or_else(|| AuditIds::first(own), |ids| ids.next(own)),
             expires_at,
             kind,
         };
-        let opened = OpenedToken { payload, issued_at: now };
-        let subject = self.subject(opened.clone()).await.map_err(Error::into_unauthenticated)?;
-        let token = self.tokens.seal(&opened.payload, now).map_err(Error::internal)?;
-        Ok(IssuedToken { token: Secret::new(token), subject: Arc::new(subject) })
+        let opened = OpenedToken {
+            payload,
+            issued_at: now,
+        };
+        let subject = self
+            .subject(opened.clone())
+            .await
+            .map_err(Error::into_unauthenticated)?;
+        let token = self
+            .tokens
+            .seal(&opened.payload, now)
+            .map_err(Error::internal)?;
+        Ok(IssuedToken {
+            token: Secret::new(token),
+            subject: Arc::new(subject),
+        })
     }
 }
 
 fn unscoped(federation: Option<archstone_token::Federation>) -> TokenKind {
-    federation.map_or(TokenKind::Unscoped, |federation| TokenKind::FederatedUnscoped { federation })
+    federation.map_or(TokenKind::Unscoped, |federation| {
+        TokenKind::FederatedUnscoped { federation }
+    })
 }

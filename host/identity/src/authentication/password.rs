@@ -1,10 +1,7 @@
 //! The `password` method, and proving a password before it is changed.
 
 use archstone_model::{
-    id::UserId,
-    password_rules::Lockout,
-    secret::Secret,
-    user::UserWithPasswords,
+    id::UserId, password_rules::Lockout, secret::Secret, user::UserWithPasswords,
 };
 use serde_json::Value;
 
@@ -48,7 +45,9 @@ impl Identity {
             self.store.reset_failed_logins(&user.id).await?;
         }
         if self.compliance.disable_after_days_inactive.is_some() {
-            self.store.record_activity(&user.id, self.now().date_naive()).await?;
+            self.store
+                .record_activity(&user.id, self.now().date_naive())
+                .await?;
         }
         proof.add(METHOD, user.id)
     }
@@ -81,7 +80,10 @@ impl Identity {
             Lockout::Over => self.store.reset_failed_logins(id).await?,
             Lockout::Open => {}
         }
-        let hash = account.passwords.last().and_then(|current| current.hash.clone());
+        let hash = account
+            .passwords
+            .last()
+            .and_then(|current| current.hash.clone());
         let accepted = match hash {
             Some(hash) => self.passwords.verify(password, hash).await?,
             None => {

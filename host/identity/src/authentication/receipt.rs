@@ -13,11 +13,14 @@ impl Identity {
     ///
     /// # Errors
     /// `Unauthenticated` where it is not valid, has expired, or is somebody else's.
-    pub(super) fn receipt_methods(&self, receipt: &Secret, user_id: &UserId) -> Result<Vec<String>> {
-        let opened = self
-            .receipts
-            .open(receipt.expose())
-            .map_err(|error| Error::unauthenticated(format!("the receipt is not valid: {error}")))?;
+    pub(super) fn receipt_methods(
+        &self,
+        receipt: &Secret,
+        user_id: &UserId,
+    ) -> Result<Vec<String>> {
+        let opened = self.receipts.open(receipt.expose()).map_err(|error| {
+            Error::unauthenticated(format!("the receipt is not valid: {error}"))
+        })?;
         if opened.payload.user_id != user_id.as_str() {
             return Err(Error::unauthenticated("the receipt is another user's"));
         }
@@ -82,7 +85,12 @@ impl Identity {
             .multi_factor_auth_rules
             .iter()
             .flatten()
-            .map(|rule| rule.iter().filter(|method| supported.contains(method)).cloned().collect())
+            .map(|rule| {
+                rule.iter()
+                    .filter(|method| supported.contains(method))
+                    .cloned()
+                    .collect()
+            })
             .filter(|rule: &Vec<String>| !rule.is_empty())
             .collect()
     }

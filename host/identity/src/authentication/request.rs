@@ -51,14 +51,20 @@ pub enum DomainReference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProjectReference {
     Id(ProjectId),
-    Name { name: String, domain: DomainReference },
+    Name {
+        name: String,
+        domain: DomainReference,
+    },
 }
 
 /// A user, by id or by name in a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserReference {
     Id(UserId),
-    Name { name: String, domain: DomainReference },
+    Name {
+        name: String,
+        domain: DomainReference,
+    },
 }
 
 /// An application credential, by id or by name and owner.
@@ -79,7 +85,12 @@ impl AuthRequest {
             .and_then(Value::as_object)
             .ok_or_else(|| Error::missing_attribute("identity", "auth"))?;
         let mut methods: Vec<String> = Vec::new();
-        for method in identity.get("methods").and_then(Value::as_array).into_iter().flatten() {
+        for method in identity
+            .get("methods")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             if let Some(method) = method.as_str()
                 && !methods.iter().any(|known| known == method)
             {
@@ -96,7 +107,12 @@ impl AuthRequest {
             .filter(|(name, _)| methods.contains(name))
             .map(|(name, payload)| (name.clone(), payload.clone()))
             .collect();
-        Ok(Self { methods, payloads, scope: RequestedScope::from_body(auth.get("scope"))?, receipt })
+        Ok(Self {
+            methods,
+            payloads,
+            scope: RequestedScope::from_body(auth.get("scope"))?,
+            receipt,
+        })
     }
 
     /// The payload of one method.
@@ -110,9 +126,14 @@ impl AuthRequest {
 
 impl RequestedScope {
     fn from_body(scope: Option<&Value>) -> Result<Self> {
-        let Some(scope) = scope else { return Ok(Self::Default) };
+        let Some(scope) = scope else {
+            return Ok(Self::Default);
+        };
         let one_of = || {
-            Error::missing_attribute("system, project, domain, OS-TRUST:trust or unscoped", "scope")
+            Error::missing_attribute(
+                "system, project, domain, OS-TRUST:trust or unscoped",
+                "scope",
+            )
         };
         let scope = match scope {
             Value::String(word) if word == "unscoped" => return Ok(Self::Unscoped),
@@ -121,7 +142,9 @@ impl RequestedScope {
         };
         let kinds = ["system", "project", "domain", "unscoped", "OS-TRUST:trust"];
         let mut named = kinds.into_iter().filter(|kind| scope.contains_key(*kind));
-        let (Some(kind), None) = (named.next(), named.next()) else { return Err(one_of()) };
+        let (Some(kind), None) = (named.next(), named.next()) else {
+            return Err(one_of());
+        };
         let no_members = Map::new();
         let members = scope[kind].as_object().unwrap_or(&no_members);
         match kind {
@@ -142,9 +165,13 @@ impl DomainReference {
         if let Some(name) = text(members, "name") {
             return Ok(Self::Name(name.to_owned()));
         }
-        text(members, "id").map(|id| Self::Id(DomainId::from(id))).ok_or_else(|| {
-            Error::invalid(format!("Invalid input for field {path}: id or name must be present."))
-        })
+        text(members, "id")
+            .map(|id| Self::Id(DomainId::from(id)))
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "Invalid input for field {path}: id or name must be present."
+                ))
+            })
     }
 }
 
@@ -156,11 +183,16 @@ impl ProjectReference {
                 .and_then(Value::as_object)
                 .ok_or_else(|| Error::missing_attribute("domain", "project"))?;
             let domain = DomainReference::from_body(domain, "scope/project/domain")?;
-            return Ok(Self::Name { name: name.to_owned(), domain });
+            return Ok(Self::Name {
+                name: name.to_owned(),
+                domain,
+            });
         }
-        text(members, "id").map(|id| Self::Id(ProjectId::from(id))).ok_or_else(|| {
-            Error::invalid("Invalid input for field scope/project: id or name must be present.")
-        })
+        text(members, "id")
+            .map(|id| Self::Id(ProjectId::from(id)))
+            .ok_or_else(|| {
+                Error::invalid("Invalid input for field scope/project: id or name must be present.")
+            })
     }
 }
 
@@ -178,13 +210,18 @@ impl UserReference {
                 .ok_or_else(|| Error::missing_attribute("domain", "user"))?;
             let domain =
                 DomainReference::from_body(domain, &format!("identity/{method}/user/domain"))?;
-            return Ok(Self::Name { name: name.to_owned(), domain });
+            return Ok(Self::Name {
+                name: name.to_owned(),
+                domain,
+            });
         }
-        text(user, "id").map(|id| Self::Id(UserId::from(id))).ok_or_else(|| {
-            Error::invalid(format!(
-                "Invalid input for field identity/{method}/user: id or name must be present."
-            ))
-        })
+        text(user, "id")
+            .map(|id| Self::Id(UserId::from(id)))
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "Invalid input for field identity/{method}/user: id or name must be present."
+                ))
+            })
     }
 }
 
@@ -196,13 +233,19 @@ impl ApplicationCredentialReference {
         let name = text(payload, "name")
             .ok_or_else(|| Error::missing_attribute("name or ID", "application credential"))?;
         let owner = UserReference::from_payload(payload, "application_credential")?;
-        Ok(Self::Name { name: name.to_owned(), owner })
+        Ok(Self::Name {
+            name: name.to_owned(),
+            owner,
+        })
     }
 }
 
 /// A text member that is present and not empty.
 pub(crate) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    members
+        .get(name)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -218,7 +261,11 @@ mod tests {
     #[test]
     fn a_method_without_its_payload_is_refused() {
         let error = read(json!({"identity": {"methods": ["password"]}})).unwrap_err();
-        assert!(error.to_string().starts_with("Expecting to find password in identity."));
+        assert!(
+            error
+                .to_string()
+                .starts_with("Expecting to find password in identity.")
+        );
     }
 
     #[test]

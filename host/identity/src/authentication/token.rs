@@ -12,11 +12,7 @@ use crate::{
 const METHOD: &str = "token";
 
 impl Identity {
-    pub(super) async fn prove_token(
-        &self,
-        request: &AuthRequest,
-        proof: &mut Proof,
-    ) -> Result<()> {
+    pub(super) async fn prove_token(&self, request: &AuthRequest, proof: &mut Proof) -> Result<()> {
         let id = text(request.payload(METHOD)?, "id")
             .ok_or_else(|| Error::missing_attribute("id", METHOD))?;
         let token = self.validate_now(id).await?;
@@ -39,8 +35,10 @@ impl Identity {
             }
             Delegation::None => {}
         }
-        let asks_for_resource =
-            matches!(request.scope, RequestedScope::Project(_) | RequestedScope::Domain(_));
+        let asks_for_resource = matches!(
+            request.scope,
+            RequestedScope::Project(_) | RequestedScope::Domain(_)
+        );
         if token.is_system_scoped() && asks_for_resource {
             return Err(forbidden(
                 "Using a system-scoped token to create a project-scoped or domain-scoped token is \
@@ -72,5 +70,8 @@ impl Identity {
 }
 
 fn forbidden(action: &'static str) -> Error {
-    Error::ForbiddenAction { action, reason: "the token is bounded".to_owned() }
+    Error::ForbiddenAction {
+        action,
+        reason: "the token is bounded".to_owned(),
+    }
 }

@@ -1,0 +1,103 @@
+//! Wires the rooms together from the configuration.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+use archstone_identity::{Identity, Parts, PasswordHasher, SharedState};
+use archstone_model::{clock::Clock, policy::PolicyEngine};
+use archstone_plugins::{Registry, Runtime, RuntimeOptions};
+use archstone_store::{PoolOptions, SchemaState, Store};
+use archstone_token::{
+    AuthMethods, CredentialCipher, FernetTokens, KeyPurpose, KeyRepository, KeyRing, Receipts,
+    TokenSealer,
+};
+
+use crate::config::Config;
+
+/// Connects to the database, whatever is in it.
+pub(crate) async fn store(config: &Config) -> Result<Store> {
+    let options = PoolOptions {
+        max_connections: config.max_connections,
+        ..PoolOptions::default()
+    };
+    Store::connect(&config.database, &options)
+        .await
+        .with_context(|| format!("cannot open the database {}", config.database))
+}
+
+/// The keys in one repository.
+pub(crate) fn key_ring(
+    directory: &PathBuf,
+    purpose: KeyPurpose,
+    make: &str,
+) -> Result<Arc<KeyRing>> {
+    let ring = KeyRing::load(KeyRepository::new(directory, purpose)).with_context(|| {
+        format!(
+            "cannot use the keys in {}; `archstone {make} setup` makes them",
+            directory.display()
+        )
+    })?;
+    Ok(Arc::new(ring))
+}
+
+/// The policy: Keystone's defaults and the operator's file.
+pub(crate) fn policy(config: &Config) -> Result<PolicyEngine> {
+    let overrides = match &config.policy_file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read the policy {}", file.display()))?;
+            PolicyEngine::read_file(&text)
+                .with_context(|| format!("policy file {}", file.display()))?
+        }
+        None => Default::default(),
+    };
+    PolicyEngine::with_overrides(config.policy, overrides).context("the policy cannot be used")
+}
+
+/// The whole service, with its plugin registry, on a database that is ready for it.
+pub(crate) async fn identity(config: &Config) -> Result<(Identity, Registry)> {
+    let store = store(config).await?;
+    match store.schema_state().await? {
+        SchemaState::Keystone30 {
+            archstone_tables: true,
+        } => {}
+        _ => bail!(
+            "the database {} is not ready; run `archstone db sync`",
+            config.database
+        ),
+    }
+    let clock = Clock::system();
+    let state = SharedState::new(store.clone(), clock.clone());
+    let mut options = RuntimeOptions::new(Arc::new(state));
+    options.cache = config.plugin_cache.clone().or_else(|| {
+        config
+            .plugin_dir
+            .as_ref()
+            .map(|directory| directory.join(".cache"))
+    });
+    let registry = Registry::new(Runtime::new(options).context("cannot start the plugin runtime")?);
+    let tokens = key_ring(&config.fernet_keys, KeyPurpose::Tokens, "fernet")?;
+    let receipts = key_ring(&config.receipt_keys, KeyPurpose::Receipts, "fernet")?;
+    let credentials = key_ring(
+        &config.credential_keys,
+        KeyPurpose::Credentials,
+        "credential",
+    )?;
+    let auth_methods =
+        AuthMethods::new(config.identity.auth_methods.iter().cloned()).context("[auth] methods")?;
+    let identity = Identity::new(Parts {
+        store,
+        tokens: TokenSealer::Fernet(FernetTokens::new(tokens)),
+        receipts: Receipts::new(receipts),
+        credential_cipher: CredentialCipher::new(credentials),
+        auth_methods,
+        passwords: PasswordHasher::start(config.hashing.clone())
+            .context("cannot start the password threads")?,
+        compliance: config.compliance.clone(),
+        policy: policy(config)?,
+        plugins: registry.clone(),
+        options: config.identity.clone(),
+        clock,
+    });
+    Ok((identity, registry))
+}
