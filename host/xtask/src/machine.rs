@@ -9,7 +9,7 @@ use crate::shell::{command, root, run, say, target, works};
 
 /// Python Keystone and uwsgi compile parts of themselves; guests are compiled with Debian's `rustc-web` where rustup
 /// cannot fetch the WebAssembly target; the two database servers are tested against.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 9] = [
     "build-essential",
     "libldap2-dev",
     "libsasl2-dev",
@@ -19,7 +19,6 @@ const PACKAGES: [&str; 10] = [
     "python3-venv",
     "rust-web-src",
     "rustc-web",
-    "slapd",
 ];
 
 /// Installs the Debian packages that are missing.
