@@ -1,15 +1,20 @@
 //! The HTTP room: routers, request and response bodies, Keystone's error shape, the OpenAPI
 //! document. Handlers parse, ask [`archstone_identity`], and render; they decide nothing.
 
+mod assignments;
 mod auth;
 mod body;
 mod caller;
+mod catalog;
+mod credentials;
 mod error;
+mod groups;
 mod health;
 mod links;
 mod projects;
 mod query;
 mod request_id;
+mod roles;
 mod routes;
 mod time;
 mod users;

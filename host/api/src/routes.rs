@@ -11,7 +11,10 @@ use axum::{
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{ApiError, App, auth, health, projects, users, versions};
+use crate::{
+    ApiError, App, assignments, auth, catalog, credentials, groups, health, projects, roles, users,
+    versions,
+};
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
 const KEYSTONE_ROUTES: &str = include_str!("keystone_routes.tsv");
@@ -33,7 +36,12 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             OpenApiRouter::new()
                 .merge(auth::routes())
                 .merge(users::routes())
-                .merge(projects::routes()),
+                .merge(projects::routes())
+                .merge(groups::routes())
+                .merge(roles::routes())
+                .merge(assignments::routes())
+                .merge(catalog::routes())
+                .merge(credentials::routes()),
         )
 }
 

@@ -1,0 +1,592 @@
+//! `/v3/regions`, `/v3/services` and `/v3/endpoints`.
+
+use archstone_model::{
+    Extra,
+    catalog::{
+        Endpoint, EndpointFilter, EndpointPatch, Interface, Region, RegionFilter, RegionPatch,
+        Service, ServiceFilter, ServicePatch,
+    },
+    id::{EndpointId, RegionId, ServiceId},
+    listing::Change,
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    body::{Body, LenientBool, nullable},
+    caller::Authenticated,
+    error::{ApiError, Result},
+    links::{BaseUrl, ListLinks},
+    query::ListQuery,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_regions, create_region))
+        .routes(routes!(
+            show_region,
+            put_region,
+            update_region,
+            delete_region
+        ))
+        .routes(routes!(list_services, create_service))
+        .routes(routes!(show_service, update_service, delete_service))
+        .routes(routes!(list_endpoints, create_endpoint))
+        .routes(routes!(show_endpoint, update_endpoint, delete_endpoint))
+}
+
+/// Lists regions.
+#[utoipa::path(get, path = "/regions", tag = "catalog", responses((status = 200)))]
+async fn list_regions(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    let filter = RegionFilter {
+        parent_region_id: query.get("parent_region_id").map(RegionId::from),
+        page: query.page()?,
+    };
+    let regions = app.identity.regions(&caller, filter).await?;
+    let views: Vec<_> = regions
+        .into_iter()
+        .map(|region| view_region(region, &base_url))
+        .collect();
+    Ok(Json(list("regions", views, &base_url, &query)))
+}
+
+/// Creates a region.
+#[utoipa::path(post, path = "/regions", tag = "catalog", request_body = RegionCreateRequest,
+    responses((status = 201)))]
+async fn create_region(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Body(request): Body<RegionCreateRequest>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let region = app
+        .identity
+        .create_region(&caller, request.region.into_region(None)?)
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "region": view_region(region, &base_url) })),
+    ))
+}
+
+/// Creates a region with a given id.
+#[utoipa::path(put, path = "/regions/{region_id}", tag = "catalog",
+    params(("region_id" = String, Path)), request_body = RegionCreateRequest,
+    responses((status = 201)))]
+async fn put_region(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(region_id): Path<RegionId>,
+    Body(request): Body<RegionCreateRequest>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let region = request.region.into_region(Some(region_id))?;
+    let region = app.identity.create_region(&caller, region).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "region": view_region(region, &base_url) })),
+    ))
+}
+
+/// Shows a region.
+#[utoipa::path(get, path = "/regions/{region_id}", tag = "catalog",
+    params(("region_id" = String, Path)), responses((status = 200)))]
+async fn show_region(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(region_id): Path<RegionId>,
+) -> Result<Json<Value>> {
+    let region = app.identity.region(&caller, &region_id).await?;
+    Ok(Json(json!({ "region": view_region(region, &base_url) })))
+}
+
+/// Changes a region.
+#[utoipa::path(patch, path = "/regions/{region_id}", tag = "catalog",
+    params(("region_id" = String, Path)), request_body = RegionUpdateRequest,
+    responses((status = 200)))]
+async fn update_region(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(region_id): Path<RegionId>,
+    Body(request): Body<RegionUpdateRequest>,
+) -> Result<Json<Value>> {
+    let RegionUpdate {
+        id,
+        description,
+        parent_region_id,
+        extra,
+    } = request.region;
+    refuse_new_id("region", id, region_id.as_str())?;
+    let current = app.identity.region(&caller, &region_id).await?;
+    let patch = RegionPatch {
+        description: description.map(Option::unwrap_or_default),
+        parent_region_id: parent_region_id.map(|id| id.map(RegionId::from)),
+        extra: Change::Set(merged(current.extra, extra)),
+    };
+    let region = app
+        .identity
+        .update_region(&caller, &region_id, patch)
+        .await?;
+    Ok(Json(json!({ "region": view_region(region, &base_url) })))
+}
+
+/// Deletes a region and those below it.
+#[utoipa::path(delete, path = "/regions/{region_id}", tag = "catalog",
+    params(("region_id" = String, Path)), responses((status = 204)))]
+async fn delete_region(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(region_id): Path<RegionId>,
+) -> Result<StatusCode> {
+    app.identity.delete_region(&caller, &region_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists services.
+#[utoipa::path(get, path = "/services", tag = "catalog", responses((status = 200)))]
+async fn list_services(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    let filter = ServiceFilter {
+        service_type: query.get("type").map(str::to_owned),
+        names: query.names(),
+        page: query.page()?,
+    };
+    let services = app.identity.services(&caller, filter).await?;
+    let views: Vec<_> = services
+        .into_iter()
+        .map(|service| view_service(service, &base_url))
+        .collect();
+    Ok(Json(list("services", views, &base_url, &query)))
+}
+
+/// Creates a service.
+#[utoipa::path(post, path = "/services", tag = "catalog", request_body = ServiceCreateRequest,
+    responses((status = 201)))]
+async fn create_service(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Body(request): Body<ServiceCreateRequest>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let ServiceCreate {
+        service_type,
+        enabled,
+        extra,
+    } = request.service;
+    let service = Service {
+        id: ServiceId::new(new_id()),
+        service_type,
+        enabled: enabled.is_none_or(bool::from),
+        extra: without_id(extra),
+    };
+    let service = app.identity.create_service(&caller, service).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "service": view_service(service, &base_url) })),
+    ))
+}
+
+/// Shows a service.
+#[utoipa::path(get, path = "/services/{service_id}", tag = "catalog",
+    params(("service_id" = String, Path)), responses((status = 200)))]
+async fn show_service(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(service_id): Path<ServiceId>,
+) -> Result<Json<Value>> {
+    let service = app.identity.service(&caller, &service_id).await?;
+    Ok(Json(json!({ "service": view_service(service, &base_url) })))
+}
+
+/// Changes a service.
+#[utoipa::path(patch, path = "/services/{service_id}", tag = "catalog",
+    params(("service_id" = String, Path)), request_body = ServiceUpdateRequest,
+    responses((status = 200)))]
+async fn update_service(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(service_id): Path<ServiceId>,
+    Body(request): Body<ServiceUpdateRequest>,
+) -> Result<Json<Value>> {
+    let ServiceUpdate {
+        id,
+        service_type,
+        enabled,
+        extra,
+    } = request.service;
+    refuse_new_id("service", id, service_id.as_str())?;
+    let current = app.identity.service(&caller, &service_id).await?;
+    let patch = ServicePatch {
+        service_type: service_type.into(),
+        enabled: enabled.map(bool::from).into(),
+        extra: Change::Set(merged(current.extra, extra)),
+    };
+    let service = app
+        .identity
+        .update_service(&caller, &service_id, patch)
+        .await?;
+    Ok(Json(json!({ "service": view_service(service, &base_url) })))
+}
+
+/// Deletes a service with its endpoints.
+#[utoipa::path(delete, path = "/services/{service_id}", tag = "catalog",
+    params(("service_id" = String, Path)), responses((status = 204)))]
+async fn delete_service(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(service_id): Path<ServiceId>,
+) -> Result<StatusCode> {
+    app.identity.delete_service(&caller, &service_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists endpoints.
+#[utoipa::path(get, path = "/endpoints", tag = "catalog", responses((status = 200)))]
+async fn list_endpoints(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    let filter = EndpointFilter {
+        interface: query.get("interface").map(interface).transpose()?,
+        service_id: query.get("service_id").map(ServiceId::from),
+        region_id: query.get("region_id").map(RegionId::from),
+        page: query.page()?,
+    };
+    let endpoints = app.identity.endpoints(&caller, filter).await?;
+    let views: Vec<_> = endpoints
+        .into_iter()
+        .map(|endpoint| view_endpoint(endpoint, &base_url))
+        .collect();
+    Ok(Json(list("endpoints", views, &base_url, &query)))
+}
+
+/// Creates an endpoint.
+#[utoipa::path(post, path = "/endpoints", tag = "catalog", request_body = EndpointCreateRequest,
+    responses((status = 201)))]
+async fn create_endpoint(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Body(request): Body<EndpointCreateRequest>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let EndpointCreate {
+        interface: kind,
+        service_id,
+        url,
+        region_id,
+        region,
+        enabled,
+        extra,
+    } = request.endpoint;
+    let endpoint = Endpoint {
+        id: EndpointId::new(new_id()),
+        interface: interface(&kind)?,
+        service_id: service_id.into(),
+        region_id: region_id.or(region).map(RegionId::from),
+        url,
+        enabled: enabled.is_none_or(bool::from),
+        extra: without_id(extra),
+    };
+    let endpoint = app.identity.create_endpoint(&caller, endpoint).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "endpoint": view_endpoint(endpoint, &base_url) })),
+    ))
+}
+
+/// Shows an endpoint.
+#[utoipa::path(get, path = "/endpoints/{endpoint_id}", tag = "catalog",
+    params(("endpoint_id" = String, Path)), responses((status = 200)))]
+async fn show_endpoint(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(endpoint_id): Path<EndpointId>,
+) -> Result<Json<Value>> {
+    let endpoint = app.identity.endpoint(&caller, &endpoint_id).await?;
+    Ok(Json(
+        json!({ "endpoint": view_endpoint(endpoint, &base_url) }),
+    ))
+}
+
+/// Changes an endpoint.
+#[utoipa::path(patch, path = "/endpoints/{endpoint_id}", tag = "catalog",
+    params(("endpoint_id" = String, Path)), request_body = EndpointUpdateRequest,
+    responses((status = 200)))]
+async fn update_endpoint(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(endpoint_id): Path<EndpointId>,
+    Body(request): Body<EndpointUpdateRequest>,
+) -> Result<Json<Value>> {
+    let EndpointUpdate {
+        id,
+        interface: kind,
+        service_id,
+        url,
+        region_id,
+        enabled,
+        extra,
+    } = request.endpoint;
+    refuse_new_id("endpoint", id, endpoint_id.as_str())?;
+    let current = app.identity.endpoint(&caller, &endpoint_id).await?;
+    let patch = EndpointPatch {
+        interface: kind.as_deref().map(interface).transpose()?.into(),
+        service_id: service_id.map(ServiceId::from).into(),
+        region_id: region_id.map(|id| id.map(RegionId::from)),
+        url: url.into(),
+        enabled: enabled.map(bool::from).into(),
+        extra: Change::Set(merged(current.extra, extra)),
+    };
+    let endpoint = app
+        .identity
+        .update_endpoint(&caller, &endpoint_id, patch)
+        .await?;
+    Ok(Json(
+        json!({ "endpoint": view_endpoint(endpoint, &base_url) }),
+    ))
+}
+
+/// Deletes an endpoint.
+#[utoipa::path(delete, path = "/endpoints/{endpoint_id}", tag = "catalog",
+    params(("endpoint_id" = String, Path)), responses((status = 204)))]
+async fn delete_endpoint(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(endpoint_id): Path<EndpointId>,
+) -> Result<StatusCode> {
+    app.identity.delete_endpoint(&caller, &endpoint_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn new_id() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+fn interface(text: &str) -> Result<Interface> {
+    Interface::parse(text).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "Invalid input for field 'interface': '{text}' is not one of ['admin', 'internal', \
+             'public']"
+        ))
+    })
+}
+
+fn refuse_new_id(entity: &str, given: Option<String>, id: &str) -> Result<()> {
+    match given {
+        Some(given) if given != id => {
+            Err(ApiError::bad_request(format!("Cannot change {entity} ID")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn merged(mut extra: Extra, changes: Extra) -> Extra {
+    extra.extend(without_id(changes));
+    extra
+}
+
+fn without_id(mut extra: Extra) -> Extra {
+    extra.shift_remove("id");
+    extra.shift_remove("links");
+    extra
+}
+
+fn list(collection: &str, views: Vec<Value>, base_url: &BaseUrl, query: &ListQuery) -> Value {
+    let links = ListLinks::complete(base_url.v3(format_args!("{collection}{}", query.suffix())));
+    json!({ collection: views, "links": links })
+}
+
+fn view_region(region: Region, base_url: &BaseUrl) -> Value {
+    let mut view: Map<String, Value> = region.extra;
+    let links = base_url.self_link(format_args!("regions/{}", region.id));
+    view.insert("id".to_owned(), json!(region.id));
+    view.insert("description".to_owned(), json!(region.description));
+    view.insert(
+        "parent_region_id".to_owned(),
+        json!(region.parent_region_id),
+    );
+    view.insert("links".to_owned(), json!(links));
+    Value::Object(view)
+}
+
+fn view_service(service: Service, base_url: &BaseUrl) -> Value {
+    let mut view: Map<String, Value> = service.extra;
+    let links = base_url.self_link(format_args!("services/{}", service.id));
+    view.entry("name").or_insert_with(|| json!(""));
+    view.insert("id".to_owned(), json!(service.id));
+    view.insert("type".to_owned(), json!(service.service_type));
+    view.insert("enabled".to_owned(), json!(service.enabled));
+    view.insert("links".to_owned(), json!(links));
+    Value::Object(view)
+}
+
+fn view_endpoint(endpoint: Endpoint, base_url: &BaseUrl) -> Value {
+    let mut view: Map<String, Value> = endpoint.extra;
+    let links = base_url.self_link(format_args!("endpoints/{}", endpoint.id));
+    view.insert("id".to_owned(), json!(endpoint.id));
+    view.insert("interface".to_owned(), json!(endpoint.interface.as_str()));
+    view.insert("region_id".to_owned(), json!(endpoint.region_id));
+    view.insert("service_id".to_owned(), json!(endpoint.service_id));
+    view.insert("url".to_owned(), json!(endpoint.url));
+    view.insert("enabled".to_owned(), json!(endpoint.enabled));
+    view.insert("region".to_owned(), json!(endpoint.region_id));
+    view.insert("links".to_owned(), json!(links));
+    Value::Object(view)
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RegionCreateRequest {
+    region: RegionCreate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RegionCreate {
+    #[schema(max_length = 255)]
+    id: Option<String>,
+    description: Option<String>,
+    parent_region_id: Option<String>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+impl RegionCreate {
+    fn into_region(self, path_id: Option<RegionId>) -> Result<Region> {
+        let given = self.id.filter(|id| !id.is_empty()).map(RegionId::from);
+        let id = match (path_id, given) {
+            (Some(path), Some(given)) if path != given => {
+                return Err(ApiError::bad_request(
+                    "Conflicting region IDs specified: \"url_id\" != \"ref_id\"",
+                ));
+            }
+            (Some(id), _) | (None, Some(id)) => id,
+            (None, None) => RegionId::new(new_id()),
+        };
+        Ok(Region {
+            id,
+            description: self.description.unwrap_or_default(),
+            parent_region_id: self.parent_region_id.map(RegionId::from),
+            extra: without_id(self.extra),
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RegionUpdateRequest {
+    region: RegionUpdate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RegionUpdate {
+    id: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    parent_region_id: Change<Option<String>>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct ServiceCreateRequest {
+    service: ServiceCreate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct ServiceCreate {
+    #[serde(rename = "type")]
+    #[schema(min_length = 1, max_length = 255)]
+    service_type: String,
+    enabled: Option<LenientBool>,
+    /// `name`, `description` and anything else.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct ServiceUpdateRequest {
+    service: ServiceUpdate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct ServiceUpdate {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    #[schema(min_length = 1, max_length = 255)]
+    service_type: Option<String>,
+    enabled: Option<LenientBool>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct EndpointCreateRequest {
+    endpoint: EndpointCreate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct EndpointCreate {
+    interface: String,
+    service_id: String,
+    #[schema(min_length = 1)]
+    url: String,
+    region_id: Option<String>,
+    /// The old name of `region_id`.
+    region: Option<String>,
+    enabled: Option<LenientBool>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct EndpointUpdateRequest {
+    endpoint: EndpointUpdate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct EndpointUpdate {
+    id: Option<String>,
+    interface: Option<String>,
+    service_id: Option<String>,
+    #[schema(min_length = 1)]
+    url: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    region_id: Change<Option<String>>,
+    enabled: Option<LenientBool>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}

@@ -1,0 +1,302 @@
+//! `/v3/groups` and their members.
+
+use archstone_identity::{GroupChange, GroupCreation};
+use archstone_model::{
+    Extra,
+    id::{DomainId, GroupId, UserId},
+    listing::Change,
+    user::{Group, GroupFilter, UserFilter},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    body::{Body, nullable},
+    caller::Authenticated,
+    error::{ApiError, Result},
+    links::{BaseUrl, ListLinks, SelfLink},
+    query::ListQuery,
+    users::UserView,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, update, delete))
+        .routes(routes!(members))
+        .routes(routes!(check_member, add_member, remove_member))
+        .routes(routes!(of_user))
+}
+
+/// Lists groups.
+#[utoipa::path(get, path = "/groups", tag = "groups", responses((status = 200)))]
+async fn list(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    let filter = GroupFilter {
+        domain_id: query.get("domain_id").map(DomainId::from),
+        names: query.names(),
+        page: query.page()?,
+    };
+    let groups = app.identity.groups(&caller, filter).await?;
+    Ok(Json(render_list(
+        groups,
+        &base_url,
+        format!("groups{}", query.suffix()),
+    )))
+}
+
+/// Lists the groups that a user is in.
+#[utoipa::path(get, path = "/users/{user_id}/groups", tag = "users",
+    params(("user_id" = String, Path)), responses((status = 200)))]
+async fn of_user(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(user_id): Path<UserId>,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    let mut groups = app.identity.groups_of_user(&caller, &user_id).await?;
+    let names = query.names();
+    groups.retain(|group| names.iter().all(|name| name.accepts(&group.name)));
+    let path = format!("users/{user_id}/groups{}", query.suffix());
+    Ok(Json(render_list(groups, &base_url, path)))
+}
+
+/// Creates a group.
+#[utoipa::path(post, path = "/groups", tag = "groups", request_body = GroupCreateRequest,
+    responses((status = 201)))]
+async fn create(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Body(request): Body<GroupCreateRequest>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let GroupCreate {
+        name,
+        domain_id,
+        description,
+        extra,
+    } = request.group;
+    let creation = GroupCreation {
+        name,
+        domain_id: domain_id.map(DomainId::from),
+        description: Some(description.unwrap_or_default()),
+        extra,
+    };
+    let group = app.identity.create_group(&caller, creation).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "group": GroupView::new(group, &base_url) })),
+    ))
+}
+
+/// Shows a group.
+#[utoipa::path(get, path = "/groups/{group_id}", tag = "groups",
+    params(("group_id" = String, Path)), responses((status = 200)))]
+async fn show(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(group_id): Path<GroupId>,
+) -> Result<Json<Value>> {
+    let group = app.identity.group(&caller, &group_id).await?;
+    Ok(Json(json!({ "group": GroupView::new(group, &base_url) })))
+}
+
+/// Changes a group.
+#[utoipa::path(patch, path = "/groups/{group_id}", tag = "groups",
+    params(("group_id" = String, Path)), request_body = GroupUpdateRequest,
+    responses((status = 200)))]
+async fn update(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(group_id): Path<GroupId>,
+    Body(request): Body<GroupUpdateRequest>,
+) -> Result<Json<Value>> {
+    let GroupUpdate {
+        id,
+        name,
+        domain_id,
+        description,
+        extra,
+    } = request.group;
+    if id.is_some_and(|id| id != group_id.as_str()) {
+        return Err(ApiError::bad_request("Cannot change group ID"));
+    }
+    let change = GroupChange {
+        name: name.into(),
+        domain_id: domain_id.map(DomainId::from),
+        description,
+        extra,
+    };
+    let group = app
+        .identity
+        .update_group(&caller, &group_id, change)
+        .await?;
+    Ok(Json(json!({ "group": GroupView::new(group, &base_url) })))
+}
+
+/// Deletes a group.
+#[utoipa::path(delete, path = "/groups/{group_id}", tag = "groups",
+    params(("group_id" = String, Path)), responses((status = 204)))]
+async fn delete(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(group_id): Path<GroupId>,
+) -> Result<StatusCode> {
+    app.identity.delete_group(&caller, &group_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists the members of a group.
+#[utoipa::path(get, path = "/groups/{group_id}/users", tag = "groups",
+    params(("group_id" = String, Path)), responses((status = 200)))]
+async fn members(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(group_id): Path<GroupId>,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    let filter = UserFilter {
+        enabled: query.bool("enabled"),
+        names: query.names(),
+        page: query.page()?,
+        ..UserFilter::default()
+    };
+    let users = app
+        .identity
+        .group_members(&caller, &group_id, filter)
+        .await?;
+    let views: Vec<_> = users
+        .into_iter()
+        .map(|user| UserView::new(user, &base_url))
+        .collect();
+    let path = format!("groups/{group_id}/users{}", query.suffix());
+    Ok(Json(
+        json!({ "users": views, "links": ListLinks::complete(base_url.v3(path)) }),
+    ))
+}
+
+/// Whether a user is a member.
+#[utoipa::path(get, path = "/groups/{group_id}/users/{user_id}", tag = "groups",
+    params(("group_id" = String, Path), ("user_id" = String, Path)), responses((status = 204)))]
+async fn check_member(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path((group_id, user_id)): Path<(GroupId, UserId)>,
+) -> Result<StatusCode> {
+    app.identity
+        .check_member(&caller, &group_id, &user_id)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Adds a member.
+#[utoipa::path(put, path = "/groups/{group_id}/users/{user_id}", tag = "groups",
+    params(("group_id" = String, Path), ("user_id" = String, Path)), responses((status = 204)))]
+async fn add_member(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path((group_id, user_id)): Path<(GroupId, UserId)>,
+) -> Result<StatusCode> {
+    app.identity
+        .add_member(&caller, &group_id, &user_id)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a member.
+#[utoipa::path(delete, path = "/groups/{group_id}/users/{user_id}", tag = "groups",
+    params(("group_id" = String, Path), ("user_id" = String, Path)), responses((status = 204)))]
+async fn remove_member(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path((group_id, user_id)): Path<(GroupId, UserId)>,
+) -> Result<StatusCode> {
+    app.identity
+        .remove_member(&caller, &group_id, &user_id)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn render_list(groups: Vec<Group>, base_url: &BaseUrl, path: String) -> Value {
+    let views: Vec<_> = groups
+        .into_iter()
+        .map(|group| GroupView::new(group, base_url))
+        .collect();
+    json!({ "groups": views, "links": ListLinks::complete(base_url.v3(path)) })
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct GroupCreateRequest {
+    group: GroupCreate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct GroupCreate {
+    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+")]
+    name: String,
+    domain_id: Option<String>,
+    description: Option<String>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct GroupUpdateRequest {
+    group: GroupUpdate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct GroupUpdate {
+    id: Option<String>,
+    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+")]
+    name: Option<String>,
+    domain_id: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+/// A group as clients see it.
+#[derive(Debug, Serialize)]
+struct GroupView {
+    #[serde(flatten)]
+    extra: Extra,
+    id: GroupId,
+    name: String,
+    domain_id: DomainId,
+    description: Option<String>,
+    links: SelfLink,
+}
+
+impl GroupView {
+    fn new(group: Group, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("groups/{}", group.id)),
+            extra: group.extra,
+            id: group.id,
+            name: group.name,
+            domain_id: group.domain_id,
+            description: group.description,
+        }
+    }
+}

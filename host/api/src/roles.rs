@@ -1,0 +1,332 @@
+//! `/v3/roles` and what roles imply.
+
+use archstone_identity::{RoleChange, RoleCreation};
+use archstone_model::{
+    Extra,
+    id::{DomainId, RoleId},
+    listing::Change,
+    role::{Role, RoleFilter},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    body::{Body, nullable},
+    caller::Authenticated,
+    error::{ApiError, Result},
+    links::{BaseUrl, ListLinks, SelfLink},
+    projects::ResourceOptionsBody,
+    query::ListQuery,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, update, delete))
+        .routes(routes!(implied))
+        .routes(routes!(check_implied, create_implied, delete_implied))
+        .routes(routes!(inferences))
+}
+
+/// Lists global roles, or those of a domain.
+#[utoipa::path(get, path = "/roles", tag = "roles", responses((status = 200)))]
+async fn list(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    let filter = RoleFilter {
+        domain_id: query.get("domain_id").map(DomainId::from),
+        names: query.names(),
+        page: query.page()?,
+    };
+    let roles = app.identity.roles(&caller, filter).await?;
+    Ok(Json(render_list(
+        roles,
+        &base_url,
+        format!("roles{}", query.suffix()),
+    )))
+}
+
+/// Creates a role.
+#[utoipa::path(post, path = "/roles", tag = "roles", request_body = RoleCreateRequest,
+    responses((status = 201)))]
+async fn create(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Body(request): Body<RoleCreateRequest>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let RoleCreate {
+        name,
+        domain_id,
+        description,
+        options,
+        extra,
+    } = request.role;
+    let creation = RoleCreation {
+        name,
+        domain_id: domain_id.map(DomainId::from),
+        description,
+        options: options.unwrap_or_default().into(),
+        extra,
+    };
+    let role = app.identity.create_role(&caller, creation).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "role": RoleView::new(role, &base_url) })),
+    ))
+}
+
+/// Shows a role.
+#[utoipa::path(get, path = "/roles/{role_id}", tag = "roles", params(("role_id" = String, Path)),
+    responses((status = 200)))]
+async fn show(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(role_id): Path<RoleId>,
+) -> Result<Json<Value>> {
+    let role = app.identity.role(&caller, &role_id).await?;
+    Ok(Json(json!({ "role": RoleView::new(role, &base_url) })))
+}
+
+/// Changes a role.
+#[utoipa::path(patch, path = "/roles/{role_id}", tag = "roles", params(("role_id" = String, Path)),
+    request_body = RoleUpdateRequest, responses((status = 200)))]
+async fn update(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(role_id): Path<RoleId>,
+    Body(request): Body<RoleUpdateRequest>,
+) -> Result<Json<Value>> {
+    let RoleUpdate {
+        id,
+        name,
+        domain_id,
+        description,
+        options,
+        extra,
+    } = request.role;
+    if id.is_some_and(|id| id != role_id.as_str()) {
+        return Err(ApiError::bad_request("Cannot change role ID"));
+    }
+    let change = RoleChange {
+        name: name.into(),
+        domain_id: domain_id.map(|id| id.map(DomainId::from)),
+        description,
+        immutable: ResourceOptionsBody::into_change(options),
+        extra,
+    };
+    let role = app.identity.update_role(&caller, &role_id, change).await?;
+    Ok(Json(json!({ "role": RoleView::new(role, &base_url) })))
+}
+
+/// Deletes a role.
+#[utoipa::path(delete, path = "/roles/{role_id}", tag = "roles", params(("role_id" = String, Path)),
+    responses((status = 204)))]
+async fn delete(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(role_id): Path<RoleId>,
+) -> Result<StatusCode> {
+    app.identity.delete_role(&caller, &role_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists the roles that a role implies.
+#[utoipa::path(get, path = "/roles/{role_id}/implies", tag = "roles",
+    params(("role_id" = String, Path)), responses((status = 200)))]
+async fn implied(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(role_id): Path<RoleId>,
+) -> Result<Json<Value>> {
+    let (prior, implied) = app.identity.implied_roles(&caller, &role_id).await?;
+    let implies: Vec<_> = implied
+        .iter()
+        .map(|role| reference(role, &base_url))
+        .collect();
+    Ok(Json(json!({
+        "role_inference": { "prior_role": reference(&prior, &base_url), "implies": implies },
+        "links": { "self": base_url.v3(format_args!("roles/{role_id}/implies")) },
+    })))
+}
+
+/// Shows one implication.
+#[utoipa::path(get, path = "/roles/{role_id}/implies/{implied_role_id}", tag = "roles",
+    params(("role_id" = String, Path), ("implied_role_id" = String, Path)),
+    responses((status = 200)))]
+async fn check_implied(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path((prior, implied)): Path<(RoleId, RoleId)>,
+) -> Result<Json<Value>> {
+    const ACTION: &str = "identity:get_implied_role";
+    let (prior, implied) = app
+        .identity
+        .implied_role(&caller, ACTION, &prior, &implied)
+        .await?;
+    Ok(Json(inference(&prior, &implied, &base_url)))
+}
+
+/// Lets a role imply another.
+#[utoipa::path(put, path = "/roles/{role_id}/implies/{implied_role_id}", tag = "roles",
+    params(("role_id" = String, Path), ("implied_role_id" = String, Path)),
+    responses((status = 201)))]
+async fn create_implied(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path((prior, implied)): Path<(RoleId, RoleId)>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let (prior, implied) = app
+        .identity
+        .create_implied_role(&caller, &prior, &implied)
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(inference(&prior, &implied, &base_url)),
+    ))
+}
+
+/// Ends an implication.
+#[utoipa::path(delete, path = "/roles/{role_id}/implies/{implied_role_id}", tag = "roles",
+    params(("role_id" = String, Path), ("implied_role_id" = String, Path)),
+    responses((status = 204)))]
+async fn delete_implied(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path((prior, implied)): Path<(RoleId, RoleId)>,
+) -> Result<StatusCode> {
+    app.identity
+        .delete_implied_role(&caller, &prior, &implied)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists every role that implies others.
+#[utoipa::path(get, path = "/role_inferences", tag = "roles", responses((status = 200)))]
+async fn inferences(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+) -> Result<Json<Value>> {
+    let rules = app.identity.role_inferences(&caller).await?;
+    let rules: Vec<_> = rules
+        .iter()
+        .map(|(prior, implied)| {
+            let implies: Vec<_> = implied
+                .iter()
+                .map(|role| reference(role, &base_url))
+                .collect();
+            json!({ "prior_role": reference(prior, &base_url), "implies": implies })
+        })
+        .collect();
+    Ok(Json(json!({
+        "role_inferences": rules,
+        "links": { "self": base_url.v3("role_inferences") },
+    })))
+}
+
+fn reference(role: &Role, base_url: &BaseUrl) -> Value {
+    let links = base_url.self_link(format_args!("roles/{}", role.id));
+    json!({ "id": role.id, "name": role.name, "links": links })
+}
+
+fn inference(prior: &Role, implied: &Role, base_url: &BaseUrl) -> Value {
+    let path = format!("roles/{}/implies/{}", prior.id, implied.id);
+    json!({
+        "role_inference": {
+            "prior_role": reference(prior, base_url),
+            "implies": reference(implied, base_url),
+        },
+        "links": { "self": base_url.v3(path) },
+    })
+}
+
+pub(crate) fn render_list(roles: Vec<Role>, base_url: &BaseUrl, path: String) -> Value {
+    let views: Vec<_> = roles
+        .into_iter()
+        .map(|role| RoleView::new(role, base_url))
+        .collect();
+    json!({ "roles": views, "links": ListLinks::complete(base_url.v3(path)) })
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RoleCreateRequest {
+    role: RoleCreate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RoleCreate {
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    name: String,
+    domain_id: Option<String>,
+    description: Option<String>,
+    options: Option<ResourceOptionsBody>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RoleUpdateRequest {
+    role: RoleUpdate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RoleUpdate {
+    id: Option<String>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    domain_id: Change<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
+    options: Option<ResourceOptionsBody>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+}
+
+/// A role as clients see it.
+#[derive(Debug, Serialize)]
+struct RoleView {
+    #[serde(flatten)]
+    extra: Extra,
+    id: RoleId,
+    name: String,
+    domain_id: Option<DomainId>,
+    description: Option<String>,
+    options: ResourceOptionsBody,
+    links: SelfLink,
+}
+
+impl RoleView {
+    fn new(role: Role, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("roles/{}", role.id)),
+            extra: role.extra,
+            id: role.id,
+            name: role.name,
+            domain_id: role.domain_id,
+            description: role.description,
+            options: role.options.into(),
+        }
+    }
+}
