@@ -17,9 +17,12 @@ use crate::links::BaseUrl;
 /// A handler's result.
 pub type Result<T = Response, E = ApiError> = std::result::Result<T, E>;
 
-/// An error answer.
+/// An error answer. Boxed, since every handler's result has room for one.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Answer>);
+
+#[derive(Debug)]
+struct Answer {
     status: StatusCode,
     message: String,
     /// Extra members of the `error` object.
@@ -31,13 +34,13 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Answer {
             status,
             message: message.into(),
             details: None,
             headers: Vec::new(),
             body: None,
-        }
+        }))
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -76,13 +79,23 @@ impl ApiError {
 
     /// The status this error answers with.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.push((name, value));
+            self.0.headers.push((name, value));
         }
+        self
+    }
+
+    fn with_details(mut self, name: &'static str, value: Value) -> Self {
+        self.0.details = Some((name, value));
+        self
+    }
+
+    fn with_body(mut self, body: Value) -> Self {
+        self.0.body = Some(body);
         self
     }
 }
@@ -115,23 +128,17 @@ impl From<identity::Error> for ApiError {
         }
         let answer = Self::new(status, error.to_string());
         match error {
-            E::MoreStepsNeeded { continuation } => Self {
-                details: Some(("identity", continuation)),
-                ..answer
-            },
-            E::UnsupportedMethod { supported } => Self {
-                details: Some(("identity", json!({ "methods": supported }))),
-                ..answer
-            },
-            E::MoreMethodsNeeded { receipt, .. } => Self {
-                body: Some(receipt.body),
-                ..answer
+            E::MoreStepsNeeded { continuation } => answer.with_details("identity", continuation),
+            E::UnsupportedMethod { supported } => {
+                answer.with_details("identity", json!({ "methods": supported }))
             }
-            .with_header(
-                HeaderName::from_static("openstack-auth-receipt"),
+            E::MoreMethodsNeeded { receipt, .. } => {
                 // The receipt is what this answer is for.
-                receipt.receipt.expose(),
-            ),
+                let value = receipt.receipt.expose();
+                answer
+                    .with_header(HeaderName::from_static("openstack-auth-receipt"), value)
+                    .with_body(receipt.body)
+            }
             E::Overloaded {
                 retry_after_seconds,
             } => answer.with_header(header::RETRY_AFTER, &retry_after_seconds.to_string()),
@@ -142,19 +149,26 @@ impl From<identity::Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = self.body.unwrap_or_else(|| {
+        let Answer {
+            status,
+            message,
+            details,
+            headers,
+            body,
+        } = *self.0;
+        let body = body.unwrap_or_else(|| {
             let mut error = json!({
-                "code": self.status.as_u16(),
-                "message": self.message,
-                "title": self.status.canonical_reason().unwrap_or("Error"),
+                "code": status.as_u16(),
+                "message": message,
+                "title": status.canonical_reason().unwrap_or("Error"),
             });
-            if let (Some((name, value)), Some(members)) = (self.details, error.as_object_mut()) {
+            if let (Some((name, value)), Some(members)) = (details, error.as_object_mut()) {
                 members.insert(name.to_owned(), value);
             }
             json!({ "error": error })
         });
-        let mut response = (self.status, Json(body)).into_response();
-        response.headers_mut().extend(self.headers);
+        let mut response = (status, Json(body)).into_response();
+        response.headers_mut().extend(headers);
         response
     }
 }
