@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import itertools
+import json
 import struct
 import threading
 import time
@@ -55,7 +56,13 @@ def server(start):
         "auth": {"methods": "password,token,totp,hostile,application_credential"},
         "archstone": {"plugin_directory": "{dir}/plugins"},
     }
-    return start(config)
+    started = start(config)
+    grants = {"totp": {"credentials": ["totp"]}, "hostile": {"http": {"origins": ["https://idp.invalid"]}}}
+    (started.directory / "plugins").mkdir(exist_ok=True)
+    for name, grant in grants.items():
+        settings = {"grant": grant} | ({"config": {"included_previous_windows": 10}} if name == "totp" else {})
+        (started.directory / "plugins" / f"{name}.json").write_text(json.dumps(settings))
+    return started
 
 
 def wait_until(true, what, limit_s=20):
@@ -88,7 +95,6 @@ class Enrolled:
 
 def test_a_plugin_is_swapped_under_load_without_a_failed_login(server, tmp_path):
     server.archstone("plugin", "install", plugin("totp"))
-    (server.directory / "plugins" / "totp.json").write_text('{"config": {"included_previous_windows": 10}}')
     admin = Api(server).as_admin()
     enrolled = Enrolled(admin, 100)
     wait_until(lambda: enrolled.login(admin).status == 201, "the first login with totp")

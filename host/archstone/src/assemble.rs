@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use archstone_identity::{Identity, Parts, PasswordHasher, SharedState};
 use archstone_model::{clock::Clock, policy::PolicyEngine};
 use archstone_plugins::{Registry, Runtime, RuntimeOptions};
-use archstone_store::{PoolOptions, SchemaState, Store};
+use archstone_store::{DatabaseUrl, PoolOptions, SchemaState, Store};
 use archstone_token::{
     AuthMethods, CredentialCipher, FernetTokens, KeyPurpose, KeyRepository, KeyRing, Receipts,
     TokenSealer,
@@ -20,9 +20,18 @@ pub(crate) async fn store(config: &Config) -> Result<Store> {
         max_connections: config.max_connections,
         ..PoolOptions::default()
     };
-    Store::connect(&config.database, &options)
+    let url = database(config)?;
+    Store::connect(url, &options)
         .await
-        .with_context(|| format!("cannot open the database {}", config.database))
+        .with_context(|| format!("cannot open the database {url}"))
+}
+
+/// Where the database is.
+pub(crate) fn database(config: &Config) -> Result<&DatabaseUrl> {
+    config.database.as_ref().context(
+        "[database] connection is not set; for example: \
+         connection = sqlite:////var/lib/archstone/keystone.db",
+    )
 }
 
 /// The keys in one repository.
@@ -63,7 +72,7 @@ pub(crate) async fn identity(config: &Config) -> Result<(Identity, Registry)> {
         } => {}
         _ => bail!(
             "the database {} is not ready; run `archstone db sync`",
-            config.database
+            database(config)?
         ),
     }
     let clock = Clock::system();

@@ -56,6 +56,9 @@ impl Run {
             write_private(&clouds, &self.clouds_yaml(&self.password_in(&directory)?))?;
         }
         run(archstone().args(["db", "sync"]))?;
+        run(archstone()
+            .args(["plugin", "install"])
+            .arg(target().join("plugins/totp.wasm")))?;
         self.tell(&directory, &self.password_in(&directory)?);
         Err(archstone().args(["serve", "--listen", &self.listen]).exec())
             .context("cannot start the server")
@@ -162,6 +165,13 @@ key_repository = {directory}/fernet-keys
 
 [credential]
 key_repository = {directory}/credential-keys
+
+[auth]
+methods = external,password,token,oauth1,mapped,application_credential,ec2credential,totp
+
+[archstone]
+plugin_directory = {directory}/plugins
+log_format = text
 "
     )
 }

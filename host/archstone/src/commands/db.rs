@@ -16,6 +16,7 @@ pub(crate) enum Db {
 
 impl Db {
     pub(crate) async fn run(self, config: &Config) -> Result<()> {
+        let database = assemble::database(config)?;
         let store = assemble::store(config).await?;
         if let Self::Sync = self {
             store.sync().await?;
@@ -23,16 +24,16 @@ impl Db {
         match store.schema_state().await? {
             SchemaState::Keystone30 {
                 archstone_tables: true,
-            } => say(format_args!("{} is ready", config.database)),
+            } => say(format_args!("{} is ready", database)),
             SchemaState::Keystone30 {
                 archstone_tables: false,
             } => {
-                bail!("{} is Keystone's; run `archstone db sync`", config.database)
+                bail!("{} is Keystone's; run `archstone db sync`", database)
             }
-            SchemaState::Empty => bail!("{} is empty; run `archstone db sync`", config.database),
+            SchemaState::Empty => bail!("{} is empty; run `archstone db sync`", database),
             SchemaState::Other { heads } => bail!(
                 "{} is at Keystone migrations {}; upgrade it to Keystone 30 first",
-                config.database,
+                database,
                 heads.join(", ")
             ),
         }

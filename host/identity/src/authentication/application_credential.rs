@@ -55,11 +55,7 @@ impl Identity {
     ) -> Result<ApplicationCredential> {
         match reference {
             ApplicationCredentialReference::Id(id) => {
-                let credential = self
-                    .store
-                    .application_credential(id)
-                    .await
-                    .map_err(|error| Error::from(error).into_unauthenticated())?;
+                let credential = self.store.application_credential(id).await?;
                 self.login_user(&UserReference::Id(credential.user_id.clone()))
                     .await?;
                 Ok(credential)

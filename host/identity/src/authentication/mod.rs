@@ -11,6 +11,7 @@ mod token;
 use std::sync::Arc;
 
 use archstone_model::{
+    entity::Entity,
     id::{ApplicationCredentialId, UserId},
     roles::RoleInference,
     secret::Secret,
@@ -88,7 +89,7 @@ impl Identity {
     /// complete.
     pub async fn authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
         let methods = request.methods.clone();
-        match self.try_authenticate(request).await {
+        match self.try_authenticate(request).await.map_err(without_gaps) {
             Ok(issued) => {
                 self.audit_login(issued.subject.user.id.as_str(), &issued.subject.methods);
                 Ok(issued)
@@ -281,6 +282,19 @@ impl Identity {
             token: Secret::new(token),
             subject: Arc::new(subject),
         })
+    }
+}
+
+/// Somebody or something that vanished while they logged in is a failed login. Only a missing
+/// application credential is told, as Keystone does.
+fn without_gaps(error: Error) -> Error {
+    match error {
+        Error::NotFound {
+            entity: Entity::ApplicationCredential,
+            ..
+        } => error,
+        Error::NotFound { .. } => error.into_unauthenticated(),
+        other => other,
     }
 }
 
