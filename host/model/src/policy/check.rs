@@ -66,6 +66,8 @@ impl Credentials {
             "trust_id" => nullable(&self.trust_id),
             "trustor_id" => nullable(&self.trustor_id),
             "trustee_id" => nullable(&self.trustee_id),
+            // oslo.policy's older name for it, which is absent where it would be null.
+            "system" => present(&self.system_scope),
             "token.user.id" => present(&self.user_id),
             "token.user.domain.id" => present(&self.user_domain_id),
             "token.domain.id" => present(&self.token_domain_id),
