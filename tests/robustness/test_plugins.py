@@ -96,7 +96,7 @@ class Enrolled:
 def test_a_plugin_is_swapped_under_load_without_a_failed_login(server, tmp_path):
     server.archstone("plugin", "install", plugin("totp"))
     admin = Api(server).as_admin()
-    enrolled = Enrolled(admin, 100)
+    enrolled = Enrolled(admin, 400)
     wait_until(lambda: enrolled.login(admin).status == 201, "the first login with totp")
     answers, done = [], threading.Event()
 
@@ -104,7 +104,7 @@ def test_a_plugin_is_swapped_under_load_without_a_failed_login(server, tmp_path)
         api = Api(server)
         while not done.is_set():
             answers.append(enrolled.login(api))
-            time.sleep(0.02)
+            time.sleep(0.03)
 
     clients = [threading.Thread(target=log_in) for _ in range(CLIENTS)]
     for client in clients:
@@ -119,7 +119,8 @@ def test_a_plugin_is_swapped_under_load_without_a_failed_login(server, tmp_path)
             client.join()
     failed = [answer.told() for answer in answers if answer.status != 201]
     assert not failed
-    assert len(answers) > SWAPS * 3
+    assert len(answers) > SWAPS * CLIENTS
+    assert next(enrolled.unused, None), "the passcodes ran out before the swaps were done"
     assert "totp" in server.archstone("plugin", "list").stdout
 
 
