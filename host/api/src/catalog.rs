@@ -302,11 +302,21 @@ async fn create_endpoint(
         enabled,
         extra,
     } = request.endpoint;
+    let region_id = match (region_id, region) {
+        (None, Some(region)) => {
+            let region = RegionId::from(region);
+            app.identity
+                .ensure_region(&caller, "identity:create_endpoint", &region)
+                .await?;
+            Some(region)
+        }
+        (region_id, _) => region_id.map(RegionId::from),
+    };
     let endpoint = Endpoint {
         id: EndpointId::new(new_id()),
         interface: interface(&kind)?,
         service_id: service_id.into(),
-        region_id: region_id.or(region).map(RegionId::from),
+        region_id,
         url,
         enabled: enabled.is_none_or(bool::from),
         extra: without_id(extra),
@@ -350,15 +360,26 @@ async fn update_endpoint(
         service_id,
         url,
         region_id,
+        region,
         enabled,
         extra,
     } = request.endpoint;
     refuse_new_id("endpoint", id, endpoint_id.as_str())?;
     let current = app.identity.endpoint(&caller, &endpoint_id).await?;
+    let region_id = match (region_id, region) {
+        (Change::Keep, Some(region)) => {
+            let region = RegionId::from(region);
+            app.identity
+                .ensure_region(&caller, "identity:update_endpoint", &region)
+                .await?;
+            Change::Set(Some(region))
+        }
+        (region_id, _) => region_id.map(|id| id.map(RegionId::from)),
+    };
     let patch = EndpointPatch {
         interface: kind.as_deref().map(interface).transpose()?.into(),
         service_id: service_id.map(ServiceId::from).into(),
-        region_id: region_id.map(|id| id.map(RegionId::from)),
+        region_id,
         url: url.into(),
         enabled: enabled.map(bool::from).into(),
         extra: Change::Set(merged(current.extra, extra)),
@@ -481,9 +502,9 @@ impl RegionCreate {
         let given = self.id.filter(|id| !id.is_empty()).map(RegionId::from);
         let id = match (path_id, given) {
             (Some(path), Some(given)) if path != given => {
-                return Err(ApiError::bad_request(
-                    "Conflicting region IDs specified: \"url_id\" != \"ref_id\"",
-                ));
+                return Err(ApiError::bad_request(format!(
+                    "Conflicting region IDs specified: \"{path}\" != \"{given}\""
+                )));
             }
             (Some(id), _) | (None, Some(id)) => id,
             (None, None) => RegionId::new(new_id()),
@@ -559,7 +580,7 @@ struct EndpointCreateRequest {
 struct EndpointCreate {
     interface: String,
     service_id: String,
-    #[schema(min_length = 1)]
+    #[schema(max_length = 225, pattern = "^[a-zA-Z0-9+.-]+:.+")]
     url: String,
     region_id: Option<String>,
     /// The old name of `region_id`.
@@ -580,11 +601,13 @@ struct EndpointUpdate {
     id: Option<String>,
     interface: Option<String>,
     service_id: Option<String>,
-    #[schema(min_length = 1)]
+    #[schema(max_length = 225, pattern = "^[a-zA-Z0-9+.-]+:.+")]
     url: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     region_id: Change<Option<String>>,
+    /// The old name of `region_id`.
+    region: Option<String>,
     enabled: Option<LenientBool>,
     #[serde(flatten)]
     #[schema(ignore)]

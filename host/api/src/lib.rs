@@ -1,6 +1,7 @@
 //! The HTTP room: routers, request and response bodies, Keystone's error shape, the OpenAPI
 //! document. Handlers parse, ask [`archstone_identity`], and render; they decide nothing.
 
+mod application_credentials;
 mod assignments;
 mod auth;
 mod body;

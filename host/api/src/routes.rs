@@ -12,8 +12,8 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ApiError, App, assignments, auth, catalog, credentials, groups, health, projects, roles, users,
-    versions,
+    ApiError, App, application_credentials, assignments, auth, catalog, credentials, groups,
+    health, projects, roles, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -41,7 +41,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(roles::routes())
                 .merge(assignments::routes())
                 .merge(catalog::routes())
-                .merge(credentials::routes()),
+                .merge(credentials::routes())
+                .merge(application_credentials::routes()),
         )
 }
 

@@ -11,7 +11,7 @@ use archstone_model::{
     entity::Entity,
     id::{AccessRuleId, ApplicationCredentialId, RoleId, UserId},
     policy::Target,
-    role::RoleRef,
+    role::Role,
     secret::Secret,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -56,7 +56,7 @@ pub enum AccessRuleCreation {
 #[derive(Debug, Clone)]
 pub struct CreatedApplicationCredential {
     pub credential: ApplicationCredential,
-    pub roles: Vec<RoleRef>,
+    pub roles: Vec<Role>,
     pub secret: Secret,
 }
 
@@ -65,7 +65,7 @@ impl Identity {
         &self,
         caller: &Caller,
         id: &ApplicationCredentialId,
-    ) -> Result<(ApplicationCredential, Vec<RoleRef>)> {
+    ) -> Result<(ApplicationCredential, Vec<Role>)> {
         let credential = self
             .enforced_app_credential(caller, "identity:get_application_credential", id)
             .await?;
@@ -77,7 +77,7 @@ impl Identity {
         caller: &Caller,
         user_id: &UserId,
         mut filter: ApplicationCredentialFilter,
-    ) -> Result<Vec<(ApplicationCredential, Vec<RoleRef>)>> {
+    ) -> Result<Vec<(ApplicationCredential, Vec<Role>)>> {
         let target = Target::new().with("user_id", user_id.as_str());
         self.enforce(caller, "identity:list_application_credentials", target)?;
         refuse_trusts(caller)?;
@@ -232,8 +232,13 @@ impl Identity {
     async fn with_roles(
         &self,
         credential: ApplicationCredential,
-    ) -> Result<(ApplicationCredential, Vec<RoleRef>)> {
-        let roles = self.named_roles(&credential.roles).await?;
+    ) -> Result<(ApplicationCredential, Vec<Role>)> {
+        let all = self.store.all_roles().await?;
+        let roles = credential
+            .roles
+            .iter()
+            .filter_map(|id| all.get(id).cloned())
+            .collect();
         Ok((credential, roles))
     }
 

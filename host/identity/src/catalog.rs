@@ -1,6 +1,7 @@
 //! The service catalog: who may change it, and how it looks in a token.
 
 use archstone_model::{
+    Extra,
     catalog::{
         Endpoint, EndpointFilter, EndpointPatch, Interface, Region, RegionFilter, RegionPatch,
         Service, ServiceFilter, ServicePatch,
@@ -183,8 +184,47 @@ impl Identity {
         Ok(self.store.endpoints(&filter).await?)
     }
 
+    /// Makes the region that an endpoint's old `region` attribute names, where it is not there yet.
+    /// `action` is what is about to happen to the endpoint; who may do that may do this.
+    pub async fn ensure_region(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        id: &RegionId,
+    ) -> Result<()> {
+        self.enforce(caller, action, Target::new())?;
+        match self.store.region(id).await {
+            Ok(_) => Ok(()),
+            Err(archstone_store::Error::NotFound { .. }) => {
+                let region = Region {
+                    id: id.clone(),
+                    description: String::new(),
+                    parent_region_id: None,
+                    extra: Extra::default(),
+                };
+                self.store.create_region(&region).await?;
+                self.audit_write(caller, "create", Entity::Region, id.as_str());
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// # Errors
+    /// `Invalid` where the URL refers to something that no catalog fills in, or where the service
+    /// or the region is not there.
     pub async fn create_endpoint(&self, caller: &Caller, endpoint: Endpoint) -> Result<Endpoint> {
         self.enforce(caller, "identity:create_endpoint", Target::new())?;
+        if substitute(&endpoint.url, |name| {
+            REFERENCES.contains(&name).then_some("")
+        })
+        .is_none()
+        {
+            return Err(Error::Invalid(format!(
+                "Cannot create an endpoint with an invalid URL: {}.",
+                endpoint.url
+            )));
+        }
         self.store
             .create_endpoint(&endpoint)
             .await
@@ -226,19 +266,33 @@ fn named_in_request(error: archstone_store::Error) -> Error {
     }
 }
 
-/// A URL with its `$(name)s` and `%(name)s` references filled in; nothing where one is unknown.
+/// What an endpoint's URL may refer to.
+const REFERENCES: [&str; 5] = [
+    "tenant_id",
+    "project_id",
+    "user_id",
+    "compute_host",
+    "public_endpoint",
+];
+
+/// A URL with its references filled in; nothing where one is unknown.
 fn fill_in(url: &str, user_id: &UserId, project_id: Option<&ProjectId>) -> Option<String> {
+    substitute(url, |name| match name {
+        "tenant_id" | "project_id" => project_id.map(ProjectId::as_str),
+        "user_id" => Some(user_id.as_str()),
+        _ => None,
+    })
+}
+
+/// A URL with `value` of every `$(name)s` and `%(name)s` in its place; nothing where one has none.
+fn substitute<'a>(url: &str, value: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
     let template = url.replace("$(", "%(");
     let mut filled = String::with_capacity(template.len());
     let mut rest = template.as_str();
     while let Some((before, after)) = rest.split_once("%(") {
         let (name, tail) = after.split_once(")s")?;
         filled.push_str(before);
-        filled.push_str(match name {
-            "tenant_id" | "project_id" => project_id?.as_str(),
-            "user_id" => user_id.as_str(),
-            _ => return None,
-        });
+        filled.push_str(value(name)?);
         rest = tail;
     }
     filled.push_str(rest);
