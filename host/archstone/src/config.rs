@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use archstone_api as api;
 use archstone_identity::{HashAlgorithm, HashOptions, Options};
-use archstone_model::{password_rules::PasswordRules, policy::PolicyOptions};
+use archstone_model::{password_rules::{PasswordPattern, PasswordRules}, policy::PolicyOptions};
 use archstone_store::DatabaseUrl;
 use chrono::TimeDelta;
 use ini::{Ini, ParseOption};
@@ -280,10 +280,9 @@ impl Raw {
                 .parsed(SECTION, "unique_last_password_count")?
                 .unwrap_or(0),
             minimum_password_age_days: self.parsed(SECTION, "minimum_password_age")?.unwrap_or(0),
-            // Keystone matches from the start of the password on.
             password_regex: self
                 .text(SECTION, "password_regex")
-                .map(|regex| regex::Regex::new(&format!("^(?:{regex})")))
+                .map(|expression| PasswordPattern::new(&expression))
                 .transpose()
                 .context("[security_compliance] password_regex")?,
             password_regex_description: self.text(SECTION, "password_regex_description"),

@@ -1,7 +1,7 @@
 //! `[security_compliance]`: what a password must be, how long it lasts, when an account locks.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use regex::Regex;
+use fancy_regex::Regex;
 
 use crate::{
     secret::Secret,
@@ -24,11 +24,38 @@ pub struct PasswordRules {
     /// `minimum_password_age`, in days.
     pub minimum_password_age_days: i64,
     /// `password_regex`
-    pub password_regex: Option<Regex>,
+    pub password_regex: Option<PasswordPattern>,
     /// `password_regex_description`
     pub password_regex_description: Option<String>,
     /// `change_password_upon_first_use`
     pub change_password_upon_first_use: bool,
+}
+
+/// A regular expression of Python's that passwords must match from their first character on.
+/// Look-around, as in Keystone's documented example, is understood.
+#[derive(Debug, Clone)]
+pub struct PasswordPattern(Regex);
+
+/// Why a pattern cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("not a regular expression: {0}")]
+pub struct InvalidPattern(#[source] Box<fancy_regex::Error>);
+
+impl PasswordPattern {
+    /// # Errors
+    /// Says where the expression is wrong.
+    pub fn new(expression: &str) -> Result<Self, InvalidPattern> {
+        // Python's `re.match`.
+        Regex::new(&format!("^(?:{expression})"))
+            .map(Self)
+            .map_err(|error| InvalidPattern(Box::new(error)))
+    }
+
+    /// A pattern that takes too much backtracking for this password does not match.
+    fn matches(&self, password: &Secret) -> bool {
+        // The text is looked at, never shown.
+        self.0.is_match(password.expose()).unwrap_or(false)
+    }
 }
 
 /// A rule that a new password breaks. The text is for the user.
@@ -54,8 +81,7 @@ impl PasswordRules {
     /// `Strength` where the password does not match `password_regex`.
     pub fn check_strength(&self, password: &Secret) -> Result<(), BrokenRule> {
         match &self.password_regex {
-            // The text is looked at, never shown.
-            Some(regex) if !regex.is_match(password.expose()) => Err(BrokenRule::Strength {
+            Some(pattern) if !pattern.matches(password) => Err(BrokenRule::Strength {
                 description: self.password_regex_description.clone().unwrap_or_default(),
             }),
             _ => Ok(()),
@@ -224,12 +250,35 @@ mod tests {
     #[test]
     fn a_weak_password_is_refused_with_the_description() {
         let rules = PasswordRules {
-            password_regex: Some(Regex::new("^.{8,}$").unwrap()),
+            password_regex: Some(PasswordPattern::new("^.{8,}$").unwrap()),
             password_regex_description: Some("eight characters".into()),
             ..PasswordRules::default()
         };
         assert!(rules.check_strength(&"long enough".into()).is_ok());
         let broken = rules.check_strength(&"short".into()).unwrap_err();
         assert!(broken.to_string().contains("eight characters"));
+    }
+
+    #[test]
+    fn keystones_documented_pattern_wants_a_letter_and_a_digit() {
+        let pattern = PasswordPattern::new(r"^(?=.*\d)(?=.*[a-zA-Z]).{7,}$").unwrap();
+        assert!(pattern.matches(&"passw0rd".into()));
+        for weak in ["password", "12345678", "passw0"] {
+            assert!(!pattern.matches(&weak.into()), "{weak}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_matches_from_the_first_character_on() {
+        let pattern = PasswordPattern::new("a|b").unwrap();
+        assert!(pattern.matches(&"b and more".into()));
+        assert!(!pattern.matches(&"more b".into()));
+        assert!(PasswordPattern::new("(").is_err());
+    }
+
+    #[test]
+    fn a_password_that_makes_a_pattern_backtrack_forever_is_refused() {
+        let pattern = PasswordPattern::new(r"(?=(a+)+$)a*\1x?$").unwrap();
+        assert!(!pattern.matches(&format!("{}!", "a".repeat(64)).as_str().into()));
     }
 }

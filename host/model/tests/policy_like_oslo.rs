@@ -1,6 +1,8 @@
 //! Decides as oslo.policy does: every default rule of Keystone 30 and many made-up checks, for each
 //! persona and target of a table that `tests/interop/policy_table.py` made with the original.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, HashMap};
 
 use archstone_model::policy::{Credentials, Denied, PolicyEngine, PolicyOptions, Target};
