@@ -8,8 +8,8 @@ use archstone_model::{clock::Clock, policy::PolicyEngine};
 use archstone_plugins::{Registry, Runtime, RuntimeOptions};
 use archstone_store::{DatabaseUrl, PoolOptions, SchemaState, Store};
 use archstone_token::{
-    AuthMethods, CredentialCipher, FernetTokens, KeyPurpose, KeyRepository, KeyRing, Receipts,
-    TokenSealer,
+    AuthMethods, CredentialCipher, FernetTokens, JwsTokens, KeyPurpose, KeyRepository, KeyRing,
+    Receipts, TokenSealer,
 };
 
 use crate::config::Config;
@@ -49,6 +49,17 @@ pub(crate) fn key_ring(
     Ok(Arc::new(ring))
 }
 
+/// Makes and opens tokens of the configured kind.
+fn tokens(config: &Config, auth_methods: &AuthMethods) -> Result<TokenSealer> {
+    let Some(repository) = &config.jws_keys else {
+        let keys = key_ring(&config.fernet_keys, KeyPurpose::Tokens, "fernet")?;
+        return Ok(TokenSealer::Fernet(FernetTokens::new(keys)));
+    };
+    let tokens = JwsTokens::load(repository.clone(), auth_methods.clone())
+        .context("cannot use the keys of [jwt_tokens]")?;
+    Ok(TokenSealer::Jws(tokens))
+}
+
 /// The policy: Keystone's defaults and the operator's file.
 pub(crate) fn policy(config: &Config) -> Result<PolicyEngine> {
     let overrides = match &config.policy_file {
@@ -85,7 +96,6 @@ pub(crate) async fn identity(config: &Config) -> Result<(Identity, Registry)> {
             .map(|directory| directory.join(".cache"))
     });
     let registry = Registry::new(Runtime::new(options).context("cannot start the plugin runtime")?);
-    let tokens = key_ring(&config.fernet_keys, KeyPurpose::Tokens, "fernet")?;
     let receipts = key_ring(&config.receipt_keys, KeyPurpose::Receipts, "fernet")?;
     let credentials = key_ring(
         &config.credential_keys,
@@ -96,7 +106,7 @@ pub(crate) async fn identity(config: &Config) -> Result<(Identity, Registry)> {
         AuthMethods::new(config.identity.auth_methods.iter().cloned()).context("[auth] methods")?;
     let identity = Identity::new(Parts {
         store,
-        tokens: TokenSealer::Fernet(FernetTokens::new(tokens)),
+        tokens: tokens(config, &auth_methods)?,
         receipts: Receipts::new(receipts),
         credential_cipher: CredentialCipher::new(credentials),
         auth_methods,

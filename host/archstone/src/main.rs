@@ -5,19 +5,18 @@ mod commands;
 mod config;
 mod telemetry;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigArgs, Notice};
 
 /// An OpenStack Identity service, extensible with WebAssembly plugins.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Cli {
-    /// A keystone.conf; later files win over earlier ones.
-    #[arg(long, global = true, default_value = "/etc/keystone/keystone.conf")]
-    config_file: Vec<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
 
     #[command(subcommand)]
     command: Command,
@@ -63,17 +62,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::RouteStatus = cli.command {
         return commands::routes::print();
     }
-    let config = Config::load(&cli.config_file)?;
+    let config = Config::load(&cli.config.files()?)?;
     telemetry::start(&config);
-    for unknown in &config.unknown {
-        tracing::warn!(
-            option = unknown.as_str(),
-            "this option is not known here and has no effect"
-        );
+    config.notices.iter().for_each(Notice::log);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = config.workers {
+        runtime.worker_threads(workers);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = runtime.enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
             Command::Serve(serve) => serve.run(&config).await,

@@ -1,0 +1,396 @@
+//! `keystone.conf` and Archstone's own section in it, overridden by the environment. Nothing else
+//! in Archstone knows this file.
+
+mod error;
+mod files;
+mod ini;
+mod notice;
+mod source;
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use archstone_api as api;
+use archstone_identity::{HashAlgorithm, HashOptions, Options};
+use archstone_model::{
+    password_rules::{PasswordPattern, PasswordRules},
+    policy::PolicyOptions,
+};
+use archstone_store::DatabaseUrl;
+use archstone_token::JwsKeyRepository;
+
+use self::source::Source;
+pub(crate) use self::{
+    error::ConfigError,
+    files::{ConfigArgs, ConfigFiles},
+    notice::Notice,
+};
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+/// Everything an operator can set.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub debug: bool,
+    pub text_logs: bool,
+    pub listen: String,
+    /// Threads that serve requests; one per core unless set.
+    pub workers: Option<usize>,
+    /// Commands that only look at keys and files do without.
+    pub database: Option<DatabaseUrl>,
+    pub max_connections: u32,
+    /// Tokens are Fernet tokens unless `[token] provider` is `jws`.
+    pub jws_keys: Option<JwsKeyRepository>,
+    pub fernet_keys: PathBuf,
+    pub max_active_keys: usize,
+    pub receipt_keys: PathBuf,
+    pub credential_keys: PathBuf,
+    pub plugin_dir: Option<PathBuf>,
+    pub plugin_cache: Option<PathBuf>,
+    pub policy_file: Option<PathBuf>,
+    pub policy: PolicyOptions,
+    pub identity: Options,
+    pub hashing: HashOptions,
+    pub compliance: PasswordRules,
+    pub api: api::Options,
+    /// What was given and does not do what somebody may expect of it.
+    pub notices: Vec<Notice>,
+}
+
+impl Config {
+    /// Reads the files, and the process's environment over them.
+    ///
+    /// # Errors
+    /// Names the file, the line, the section and the option that cannot be used.
+    pub(crate) fn load(files: &ConfigFiles) -> Result<Self> {
+        // A variable that is not text cannot be meant for us.
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut source = Source::from_environment(variables);
+        for file in files.paths() {
+            source.read(file)?;
+        }
+        Self::from_source(&source, files)
+    }
+
+    fn from_source(source: &Source, files: &ConfigFiles) -> Result<Self> {
+        let fernet_keys = source
+            .path("fernet_tokens", "key_repository")?
+            .unwrap_or_else(|| "/etc/keystone/fernet-keys/".into());
+        let mut config = Self {
+            debug: source.bool("DEFAULT", "debug", false)?,
+            text_logs: source.choice(
+                "archstone",
+                "log_format",
+                &[("json", false), ("text", true)],
+                false,
+            )?,
+            listen: source
+                .text("archstone", "listen")?
+                .unwrap_or_else(|| "127.0.0.1:5000".to_owned()),
+            workers: source.integer("archstone", "workers", 1..=1024)?,
+            database: source.read_as("database", "connection", DatabaseUrl::parse)?,
+            max_connections: source
+                .integer("database", "max_pool_size", 1..)?
+                .unwrap_or(16),
+            jws_keys: jws_keys(source)?,
+            max_active_keys: source
+                .integer("fernet_tokens", "max_active_keys", 1..)?
+                .unwrap_or(3),
+            receipt_keys: source
+                .path("fernet_receipts", "key_repository")?
+                .unwrap_or_else(|| fernet_keys.clone()),
+            fernet_keys,
+            credential_keys: source
+                .path("credential", "key_repository")?
+                .unwrap_or_else(|| "/etc/keystone/credential-keys/".into()),
+            plugin_dir: source.path("archstone", "plugin_directory")?,
+            plugin_cache: source.path("archstone", "plugin_cache")?,
+            policy_file: policy_file(source, files)?,
+            policy: PolicyOptions {
+                enforce_scope: source.bool("oslo_policy", "enforce_scope", true)?,
+            },
+            identity: identity(source)?,
+            hashing: hashing(source)?,
+            compliance: compliance(source)?,
+            api: api(source)?,
+            notices: Vec::new(),
+        };
+        // Only now is it known which options matter.
+        config.notices = notice::notices(source);
+        Ok(config)
+    }
+}
+
+fn jws_keys(source: &Source) -> Result<Option<JwsKeyRepository>> {
+    let directory = |option, default: &str| {
+        let given = source.path("jwt_tokens", option)?;
+        Ok(given.unwrap_or_else(|| default.into()))
+    };
+    let repository = JwsKeyRepository {
+        private_directory: directory(
+            "jws_private_key_repository",
+            "/etc/keystone/jws-keys/private",
+        )?,
+        public_directory: directory("jws_public_key_repository", "/etc/keystone/jws-keys/public")?,
+    };
+    let providers = [("fernet", false), ("jws", true)];
+    let signed = source.choice("token", "provider", &providers, false)?;
+    Ok(signed.then_some(repository))
+}
+
+/// oslo.policy looks for `policy.yaml` beside the configuration; without the option, it may be
+/// missing.
+fn policy_file(source: &Source, files: &ConfigFiles) -> Result<Option<PathBuf>> {
+    let name = source.path("oslo_policy", "policy_file")?;
+    let beside = |name: PathBuf| match files.directory() {
+        Some(directory) => directory.join(name),
+        None => name,
+    };
+    Ok(match name {
+        Some(name) => Some(beside(name)),
+        None => Some(beside("policy.yaml".into())).filter(|path| path.exists()),
+    })
+}
+
+fn identity(source: &Source) -> Result<Options> {
+    let defaults = Options::default();
+    let url_safe = [("off", false), ("new", false), ("strict", true)];
+    let strict = |option| source.choice("resource", option, &url_safe, false);
+    // A negative number stands for no limit.
+    let limit = |section| {
+        let limit: Option<i64> = source.integer(section, "user_limit", ..)?;
+        Ok(limit.and_then(|limit| limit.try_into().ok()))
+    };
+    Ok(Options {
+        auth_methods: source
+            .list("auth", "methods")?
+            .unwrap_or(defaults.auth_methods),
+        token_lifetime: source.seconds("token", "expiration", defaults.token_lifetime)?,
+        allow_expired_window: source.seconds(
+            "token",
+            "allow_expired_window",
+            defaults.allow_expired_window,
+        )?,
+        allow_rescope_scoped_token: source.bool(
+            "token",
+            "allow_rescope_scoped_token",
+            defaults.allow_rescope_scoped_token,
+        )?,
+        receipt_lifetime: source.seconds("receipt", "expiration", defaults.receipt_lifetime)?,
+        default_domain_id: source
+            .text("identity", "default_domain_id")?
+            .map_or(defaults.default_domain_id, Into::into),
+        list_limit: source.integer("DEFAULT", "list_limit", 0..)?,
+        application_credential_user_limit: limit("application_credential")?,
+        credential_user_limit: limit("credential")?,
+        strict_project_names: strict("project_name_url_safe")?,
+        strict_domain_names: strict("domain_name_url_safe")?,
+        prohibited_implied_roles: source
+            .list("assignment", "prohibited_implied_role")?
+            .unwrap_or(defaults.prohibited_implied_roles),
+        max_project_tree_depth: source
+            .integer("DEFAULT", "max_project_tree_depth", 0..)?
+            .unwrap_or(defaults.max_project_tree_depth),
+    })
+}
+
+fn hashing(source: &Source) -> Result<HashOptions> {
+    #[derive(Clone, Copy)]
+    enum Family {
+        Bcrypt,
+        BcryptSha256,
+        Scrypt,
+        Pbkdf2,
+    }
+    let families = [
+        ("bcrypt", Family::Bcrypt),
+        ("bcrypt_sha256", Family::BcryptSha256),
+        ("scrypt", Family::Scrypt),
+        ("pbkdf2_sha512", Family::Pbkdf2),
+    ];
+    let option = |name, most: i64| source.integer("identity", name, 1..=most);
+    let cost = || {
+        let cost = source.integer("identity", "password_hash_rounds", 4..=31)?;
+        Ok(cost.unwrap_or(12))
+    };
+    let (block_size, parallelism) = (
+        option("scrypt_block_size", 1024)?.unwrap_or(8),
+        option("scrypt_parallelism", 1024)?.unwrap_or(1),
+    );
+    let algorithm = "password_hash_algorithm";
+    let algorithm = match source.choice("identity", algorithm, &families, Family::Bcrypt)? {
+        Family::Bcrypt => HashAlgorithm::Bcrypt { cost: cost()? },
+        Family::BcryptSha256 => HashAlgorithm::BcryptSha256 { cost: cost()? },
+        Family::Scrypt => HashAlgorithm::Scrypt {
+            block_size,
+            parallelism,
+        },
+        Family::Pbkdf2 => HashAlgorithm::Pbkdf2Sha512 {
+            rounds: option("password_hash_rounds", u32::MAX.into())?.unwrap_or(25_000),
+        },
+    };
+    let defaults = HashOptions::default();
+    let threads: Option<usize> = source.integer("archstone", "password_threads", 1..=1024)?;
+    Ok(HashOptions {
+        algorithm,
+        max_length: option("max_password_length", 4096)?.map_or(4096, |bytes: u32| bytes as usize),
+        strict: source.bool("DEFAULT", "strict_password_check", false)?,
+        threads: threads
+            .and_then(NonZeroUsize::new)
+            .unwrap_or(defaults.threads),
+        queue: source
+            .integer("archstone", "password_queue", 1..=1_000_000)?
+            .unwrap_or(defaults.queue),
+    })
+}
+
+fn compliance(source: &Source) -> Result<PasswordRules> {
+    const SECTION: &str = "security_compliance";
+    /// More days than any calendar has.
+    const MOST_DAYS: i64 = 1_000_000;
+    let days = |option| source.integer(SECTION, option, 1..=MOST_DAYS);
+    let half_an_hour = chrono::TimeDelta::minutes(30);
+    Ok(PasswordRules {
+        lockout_failure_attempts: source.integer(SECTION, "lockout_failure_attempts", 1..)?,
+        lockout_duration: Some(source.seconds(SECTION, "lockout_duration", half_an_hour)?),
+        disable_after_days_inactive: days("disable_user_account_days_inactive")?,
+        password_expires_days: days("password_expires_days")?,
+        unique_last_password_count: source
+            .integer(SECTION, "unique_last_password_count", 0..)?
+            .unwrap_or(0),
+        minimum_password_age_days: source
+            .integer(SECTION, "minimum_password_age", 0..=MOST_DAYS)?
+            .unwrap_or(0),
+        password_regex: source.read_as(SECTION, "password_regex", PasswordPattern::new)?,
+        password_regex_description: source.text(SECTION, "password_regex_description")?,
+        change_password_upon_first_use: source.bool(
+            SECTION,
+            "change_password_upon_first_use",
+            false,
+        )?,
+    })
+}
+
+fn api(source: &Source) -> Result<api::Options> {
+    let defaults = api::Options::default();
+    Ok(api::Options {
+        public_endpoint: source.text("DEFAULT", "public_endpoint")?,
+        max_request_body_size: source
+            .integer("oslo_middleware", "max_request_body_size", 1..)?
+            .unwrap_or(defaults.max_request_body_size),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use archstone_model::secret::Secret;
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    /// A configuration of one file's text.
+    fn config(text: &str) -> Result<Config> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("keystone.conf");
+        std::fs::write(&file, text).unwrap();
+        let files = ConfigFiles::named(vec![file]);
+        let mut source = Source::from_environment(std::iter::empty());
+        for file in files.paths() {
+            source.read(file)?;
+        }
+        Config::from_source(&source, &files)
+    }
+
+    fn error(text: &str) -> String {
+        let message = config(text).unwrap_err().to_string();
+        message.split_once("keystone.conf").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn a_keystone_conf_is_understood() {
+        let config = config(
+            "[DEFAULT]\ndebug = true\n# a comment\n[database]\n\
+             connection = mysql+pymysql://keystone:pa%ss@db/keystone?charset=utf8\n\
+             [token]\nexpiration = 7200\n[auth]\nmethods = password,token,totp\n\
+             [security_compliance]\nlockout_failure_attempts = 5\n\
+             password_regex = ^(?=.*\\d)(?=.*[a-zA-Z]).{7,}$\n",
+        )
+        .unwrap();
+        assert!(config.debug);
+        assert!(matches!(config.database, Some(DatabaseUrl::MySql(_))));
+        assert_eq!(config.identity.token_lifetime, TimeDelta::hours(2));
+        assert_eq!(config.identity.auth_methods, ["password", "token", "totp"]);
+        assert_eq!(config.compliance.lockout_failure_attempts, Some(5));
+        let strength = |password| config.compliance.check_strength(&Secret::new(password));
+        assert!(strength("passw0rd").is_ok() && strength("password").is_err());
+    }
+
+    #[test]
+    fn an_empty_file_gives_keystones_defaults() {
+        let config = config("").unwrap();
+        assert_eq!(config.identity.token_lifetime, TimeDelta::hours(1));
+        assert_eq!(
+            config.fernet_keys,
+            PathBuf::from("/etc/keystone/fernet-keys/")
+        );
+        assert_eq!(config.hashing.algorithm, HashAlgorithm::Bcrypt { cost: 12 });
+        assert_eq!(config.api.max_request_body_size, 114_688);
+        assert_eq!(config.database, None);
+        assert!(config.notices.is_empty(), "{:?}", config.notices);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_with_its_line() {
+        for (text, expected) in [
+            (
+                "[token]\nexpiration = soon\n",
+                ":2: [token] expiration: \"soon\" is not a whole number",
+            ),
+            (
+                "[token]\nprovider = uuid\n",
+                ":2: [token] provider: \"uuid\" is not one of fernet, jws",
+            ),
+            (
+                "[identity]\npassword_hash_rounds = 3\n",
+                ":2: [identity] password_hash_rounds: 3 is not within 4..=31",
+            ),
+            ("[token\n", ":1: a section's name must end with `]`"),
+        ] {
+            assert_eq!(error(text), expected);
+        }
+        let error = error("[security_compliance]\n\npassword_regex = (\n");
+        assert!(
+            error.starts_with(":3: [security_compliance] password_regex:"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_database_password_is_in_no_error_and_in_no_print() {
+        let error = error("[database]\nconnection = oracle://keystone:hunter2@db/keystone\n");
+        assert!(error.starts_with(":2: [database] connection:"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+        let config = config("[database]\nconnection = mysql://keystone:hunter2@db/k\n").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_keystone_that_signs_its_tokens_is_followed() {
+        let text = "[token]\nprovider = jws\n[jwt_tokens]\njws_private_key_repository = /k\n";
+        let keys = config(text).unwrap().jws_keys.unwrap();
+        assert_eq!(keys.private_directory, PathBuf::from("/k"));
+        assert_eq!(
+            keys.public_directory,
+            PathBuf::from("/etc/keystone/jws-keys/public")
+        );
+    }
+
+    #[test]
+    fn a_negative_user_limit_is_none() {
+        let text = "[credential]\nuser_limit = -1\n[application_credential]\nuser_limit = 4\n";
+        let identity = config(text).unwrap().identity;
+        assert_eq!(identity.credential_user_limit, None);
+        assert_eq!(identity.application_credential_user_limit, Some(4));
+    }
+}
