@@ -183,8 +183,10 @@ async fn list(
         role_id: query.get("role.id").map(RoleId::from),
         project_id: query.get("scope.project.id").map(ProjectId::from),
         domain_id: query.get("scope.domain.id").map(DomainId::from),
-        system: query.has("scope.system"),
-        inherited_only: query.get("scope.OS-INHERIT:inherited_to") == Some("projects"),
+        system: query.get("scope.system") == Some("all"),
+        inherited: query
+            .get("scope.OS-INHERIT:inherited_to")
+            .map(|heirs| heirs == "projects"),
         effective: asks("effective"),
         include_names: asks("include_names"),
         include_subtree: asks("include_subtree"),
@@ -278,7 +280,10 @@ fn links(effective: &EffectiveAssignment, is_effective: bool, base_url: &BaseUrl
         links["membership"] = json!(base_url.v3(format_args!("groups/{group}/users/{member}")));
     }
     if let Some(prior) = &effective.prior_role {
-        links["prior_role"] = json!(base_url.v3(format_args!("roles/{prior}")));
+        // Keystone names the implied role first, though the path says otherwise.
+        let implied = &made.role_id;
+        let path = format_args!("prior_role/{implied}/implies/{prior}");
+        links["prior_role"] = json!(base_url.v3(path));
     }
     links
 }

@@ -157,6 +157,21 @@ where
     Option::<T>::deserialize(deserializer).map(archstone_model::listing::Change::Set)
 }
 
+/// Reads an object that must have at least one member: `#[serde(deserialize_with = "non_empty")]`.
+pub fn non_empty<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let members = serde_json::Map::<String, Value>::deserialize(deserializer)?;
+    if members.is_empty() {
+        return Err(serde::de::Error::custom(
+            "{} does not have enough properties",
+        ));
+    }
+    serde_json::from_value(Value::Object(members)).map_err(serde::de::Error::custom)
+}
+
 /// A boolean in any of the spellings that Keystone accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LenientBool(bool);

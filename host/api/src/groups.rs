@@ -19,12 +19,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    body::{Body, nullable},
+    body::{Body, non_empty, nullable},
     caller::Authenticated,
     error::{ApiError, Result},
     links::{BaseUrl, ListLinks, SelfLink},
     query::ListQuery,
-    users::UserView,
+    users::{self, UserView},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -70,8 +70,17 @@ async fn of_user(
     let mut groups = app.identity.groups_of_user(&caller, &user_id).await?;
     let names = query.names();
     groups.retain(|group| names.iter().all(|name| name.accepts(&group.name)));
+    let views: Vec<_> = groups
+        .into_iter()
+        .map(|group| Membership {
+            group: GroupView::new(group, &base_url),
+            membership_expires_at: None,
+        })
+        .collect();
     let path = format!("users/{user_id}/groups{}", query.suffix());
-    Ok(Json(render_list(groups, &base_url, path)))
+    Ok(Json(
+        json!({ "groups": views, "links": ListLinks::complete(base_url.v3(path)) }),
+    ))
 }
 
 /// Creates a group.
@@ -92,7 +101,9 @@ async fn create(
     let creation = GroupCreation {
         name,
         domain_id: domain_id.map(DomainId::from),
-        description: Some(description.unwrap_or_default()),
+        description: description
+            .into_set()
+            .unwrap_or_else(|| Some(String::new())),
         extra,
     };
     let group = app.identity.create_group(&caller, creation).await?;
@@ -172,10 +183,10 @@ async fn members(
     query: ListQuery,
 ) -> Result<Json<Value>> {
     let filter = UserFilter {
-        enabled: query.bool("enabled"),
-        names: query.names(),
-        page: query.page()?,
-        ..UserFilter::default()
+        idp_id: None,
+        protocol_id: None,
+        unique_id: None,
+        ..users::filter(&query)?
     };
     let users = app
         .identity
@@ -250,8 +261,11 @@ struct GroupCreateRequest {
 struct GroupCreate {
     #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+")]
     name: String,
+    #[schema(value_type = String, required = false)]
     domain_id: Option<String>,
-    description: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Extra,
@@ -259,6 +273,7 @@ struct GroupCreate {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct GroupUpdateRequest {
+    #[serde(deserialize_with = "non_empty")]
     group: GroupUpdate,
 }
 
@@ -286,6 +301,15 @@ struct GroupView {
     domain_id: DomainId,
     description: Option<String>,
     links: SelfLink,
+}
+
+/// A group that a user is in. Only memberships from federated logins expire; those listed here are
+/// stored ones, which last.
+#[derive(Debug, Serialize)]
+struct Membership {
+    #[serde(flatten)]
+    group: GroupView,
+    membership_expires_at: Option<String>,
 }
 
 impl GroupView {

@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    body::{Body, nullable},
+    body::{Body, non_empty, nullable},
     caller::Authenticated,
     error::{ApiError, Result},
     links::{BaseUrl, ListLinks, SelfLink},
@@ -32,7 +32,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list, create))
         .routes(routes!(show, update, delete))
         .routes(routes!(implied))
-        .routes(routes!(check_implied, create_implied, delete_implied))
+        .routes(routes!(
+            show_implied,
+            check_implied,
+            create_implied,
+            delete_implied
+        ))
         .routes(routes!(inferences))
 }
 
@@ -168,7 +173,7 @@ async fn implied(
 #[utoipa::path(get, path = "/roles/{role_id}/implies/{implied_role_id}", tag = "roles",
     params(("role_id" = String, Path), ("implied_role_id" = String, Path)),
     responses((status = 200)))]
-async fn check_implied(
+async fn show_implied(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
@@ -180,6 +185,22 @@ async fn check_implied(
         .implied_role(&caller, ACTION, &prior, &implied)
         .await?;
     Ok(Json(inference(&prior, &implied, &base_url)))
+}
+
+/// Whether a role implies another.
+#[utoipa::path(head, path = "/roles/{role_id}/implies/{implied_role_id}", tag = "roles",
+    params(("role_id" = String, Path), ("implied_role_id" = String, Path)),
+    responses((status = 204)))]
+async fn check_implied(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path((prior, implied)): Path<(RoleId, RoleId)>,
+) -> Result<StatusCode> {
+    const ACTION: &str = "identity:check_implied_role";
+    app.identity
+        .implied_role(&caller, ACTION, &prior, &implied)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Lets a role imply another.
@@ -237,7 +258,6 @@ async fn inferences(
         .collect();
     Ok(Json(json!({
         "role_inferences": rules,
-        "links": { "self": base_url.v3("role_inferences") },
     })))
 }
 
@@ -284,6 +304,7 @@ struct RoleCreate {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct RoleUpdateRequest {
+    #[serde(deserialize_with = "non_empty")]
     role: RoleUpdate,
 }
 

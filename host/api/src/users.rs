@@ -143,7 +143,8 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn filter(query: &ListQuery) -> Result<UserFilter> {
+/// The filters of a list of users.
+pub(crate) fn filter(query: &ListQuery) -> Result<UserFilter> {
     Ok(UserFilter {
         domain_id: query.get("domain_id").map(DomainId::from),
         enabled: query.bool("enabled"),

@@ -24,8 +24,8 @@ pub struct AssignmentQuery {
     pub project_id: Option<ProjectId>,
     pub domain_id: Option<DomainId>,
     pub system: bool,
-    /// `scope.OS-INHERIT:inherited_to`
-    pub inherited_only: bool,
+    /// `scope.OS-INHERIT:inherited_to`: only inherited assignments, only others, or all.
+    pub inherited: Option<bool>,
     /// Groups, inheritance and implications worked out.
     pub effective: bool,
     pub include_names: bool,
@@ -368,9 +368,18 @@ impl Identity {
                 actors: actors.into_iter().flatten().collect(),
                 targets: targets.clone().unwrap_or_default(),
                 role_id: query.role_id.clone(),
-                inherited: query.inherited_only.then_some(true),
+                inherited: query.inherited,
             };
-            let stored = self.store.assignments(&filter).await?;
+            let mut stored = self.store.assignments(&filter).await?;
+            if targets.is_none() && query.inherited == Some(true) {
+                // Nothing inherits from the system; Keystone lists its assignments all the same.
+                let system = AssignmentFilter {
+                    targets: vec![Target::System],
+                    inherited: None,
+                    ..filter
+                };
+                stored.extend(self.store.assignments(&system).await?);
+            }
             return Ok(stored
                 .into_iter()
                 .map(EffectiveAssignment::stored)
@@ -381,7 +390,7 @@ impl Identity {
 
     /// The targets a query is limited to; `None` where it is not.
     async fn asked_targets(&self, query: &AssignmentQuery) -> Result<Option<Vec<Target>>> {
-        if query.system {
+        if query.system && !query.effective {
             return Ok(Some(vec![Target::System]));
         }
         if let Some(domain_id) = &query.domain_id {
@@ -414,9 +423,16 @@ impl Identity {
                 .chain(groups.into_iter().map(|group| Actor::Group(group.id)))
                 .collect();
         }
+        if let Some(project_id) = &query.project_id {
+            self.store.project(project_id).await?;
+        }
         let stored = self.store.assignments(&filter).await?;
         let mut direct = Vec::new();
-        for assignment in stored {
+        // Roles on the system are never among the effective ones, as in Keystone.
+        for assignment in stored
+            .into_iter()
+            .filter(|assignment| assignment.target != Target::System)
+        {
             direct.extend(self.handed_down(assignment, &targets).await?);
         }
         let mut persons = Vec::new();
@@ -471,7 +487,9 @@ impl Identity {
                     .role_id
                     .as_ref()
                     .is_none_or(|id| *id == effective.assignment.role_id)
-                && (!query.inherited_only || effective.inherited_from.is_some())
+                && query
+                    .inherited
+                    .is_none_or(|inherited| effective.inherited_from.is_some() == inherited)
         });
         Ok(all)
     }
@@ -705,7 +723,7 @@ fn refuse_contradictions(query: &AssignmentQuery) -> Result<()> {
             "Combining effective and group filter will always result in an empty list.",
         ));
     }
-    if query.effective && query.inherited_only && query.domain_id.is_some() {
+    if query.effective && query.inherited == Some(true) && query.domain_id.is_some() {
         return Err(Error::invalid(
             "Combining effective, domain and inherited filters will always result in an empty \
              list.",

@@ -200,6 +200,8 @@ impl Identity {
         }
     }
 
+    /// # Errors
+    /// `Conflict` where it already implies that role.
     pub async fn create_implied_role(
         &self,
         caller: &Caller,
@@ -224,6 +226,10 @@ impl Identity {
             return Err(Error::forbidden(
                 "a global role cannot imply a domain's role",
             ));
+        }
+        let inference = RoleInference::new(self.store.implied_roles().await?);
+        if inference.directly(prior).any(|role| role == implied) {
+            return Err(Error::conflict(Entity::ImpliedRole, "Duplicate entry."));
         }
         let implication = ImpliedRole {
             prior: prior.clone(),
