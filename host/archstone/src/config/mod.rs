@@ -25,6 +25,8 @@ pub(crate) use self::{
     notice::Notice,
 };
 
+use crate::policy_files::PolicyFiles;
+
 type Result<T> = std::result::Result<T, ConfigError>;
 
 /// Everything an operator can set.
@@ -46,7 +48,7 @@ pub(crate) struct Config {
     pub credential_keys: PathBuf,
     pub plugin_dir: Option<PathBuf>,
     pub plugin_cache: Option<PathBuf>,
-    pub policy_file: Option<PathBuf>,
+    pub policy_files: PolicyFiles,
     pub policy: PolicyOptions,
     pub identity: Options,
     pub hashing: HashOptions,
@@ -106,7 +108,7 @@ impl Config {
                 .unwrap_or_else(|| "/etc/keystone/credential-keys/".into()),
             plugin_dir: source.path("archstone", "plugin_directory")?,
             plugin_cache: source.path("archstone", "plugin_cache")?,
-            policy_file: policy_file(source, files)?,
+            policy_files: policy_files(source, files)?,
             policy: PolicyOptions {
                 enforce_scope: source.bool("oslo_policy", "enforce_scope", true)?,
             },
@@ -139,17 +141,23 @@ fn jws_keys(source: &Source) -> Result<Option<JwsKeyRepository>> {
     Ok(signed.then_some(repository))
 }
 
-/// oslo.policy looks for `policy.yaml` beside the configuration; without the option, it may be
-/// missing.
-fn policy_file(source: &Source, files: &ConfigFiles) -> Result<Option<PathBuf>> {
-    let name = source.path("oslo_policy", "policy_file")?;
+/// oslo.policy looks for its files beside the configuration.
+fn policy_files(source: &Source, files: &ConfigFiles) -> Result<PolicyFiles> {
+    const SECTION: &str = "oslo_policy";
     let beside = |name: PathBuf| match files.directory() {
         Some(directory) => directory.join(name),
         None => name,
     };
-    Ok(match name {
-        Some(name) => Some(beside(name)),
-        None => Some(beside("policy.yaml".into())).filter(|path| path.exists()),
+    let named = source.path(SECTION, "policy_file")?;
+    let directories = source.list(SECTION, "policy_dirs")?;
+    Ok(PolicyFiles {
+        file_is_named: named.is_some(),
+        file: beside(named.unwrap_or_else(|| "policy.yaml".into())),
+        directories: directories
+            .unwrap_or_else(|| vec!["policy.d".to_owned()])
+            .into_iter()
+            .map(|name| beside(name.into()))
+            .collect(),
     })
 }
 

@@ -88,14 +88,14 @@ impl Identity {
     /// with a receipt where the user's rules ask for more, `Invalid` where the request is not
     /// complete.
     pub async fn authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
-        let methods = request.methods.clone();
+        let (methods, claimed) = (request.methods.clone(), request.claimed_user());
         match self.try_authenticate(request).await.map_err(without_gaps) {
             Ok(issued) => {
                 self.audit_login(issued.subject.user.id.as_str(), &issued.subject.methods);
                 Ok(issued)
             }
             Err(error) => {
-                self.audit_failed_login(&methods, &error);
+                self.audit_unfinished_login(&methods, claimed.as_deref(), &error);
                 Err(error)
             }
         }

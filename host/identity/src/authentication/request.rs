@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
+/// No user's id or name is longer.
+const LONGEST_CLAIM: usize = 255;
+
 /// A login: the methods with their payloads, and the scope wanted.
 pub struct AuthRequest {
     /// In the order the client named them, without repetitions.
@@ -112,6 +115,15 @@ impl AuthRequest {
             payloads,
             scope: RequestedScope::from_body(auth.get("scope"))?,
             receipt,
+        })
+    }
+
+    /// Whom the client claims to be, in its own words: an id or a name, for the audit trail.
+    pub(super) fn claimed_user(&self) -> Option<String> {
+        self.payloads.values().find_map(|payload| {
+            let user = payload.get("user")?;
+            let claim = user.get("id").or_else(|| user.get("name"))?.as_str()?;
+            Some(claim.chars().take(LONGEST_CLAIM).collect())
         })
     }
 
