@@ -68,7 +68,8 @@ impl Run {
     fn build(&self) -> Result<PathBuf> {
         build_plugins(root())?;
         let mut build = cargo();
-        build.args(["build", "--package", "archstone", "--locked"]);
+        // Of the whole workspace, so that the tests compile nothing again.
+        build.args(["build", "--workspace", "--bin", "archstone", "--locked"]);
         if self.release {
             build.arg("--release");
         }
