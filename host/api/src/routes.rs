@@ -12,8 +12,9 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ApiError, App, application_credentials, assignments, auth, catalog, credentials, groups,
-    health, projects, roles, users, versions,
+    ApiError, App, application_credentials, assignments, auth, catalog, credentials,
+    federated_login, groups, health, identity_providers, mappings, projects, roles,
+    service_providers, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -42,7 +43,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(assignments::routes())
                 .merge(catalog::routes())
                 .merge(credentials::routes())
-                .merge(application_credentials::routes()),
+                .merge(application_credentials::routes())
+                .merge(identity_providers::routes())
+                .merge(mappings::routes())
+                .merge(service_providers::routes())
+                .merge(federated_login::routes()),
         )
 }
 

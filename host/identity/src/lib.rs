@@ -14,6 +14,7 @@ mod caller;
 mod catalog;
 mod credentials;
 mod error;
+mod federation;
 mod groups;
 mod options;
 mod passwords;
@@ -47,8 +48,9 @@ pub use crate::{
     catalog::{CatalogEndpoint, CatalogService},
     credentials::{Credential, CredentialChange, CredentialCreation},
     error::{Error, ReceiptIssued, Result},
+    federation::IdentityProviderCreation,
     groups::{GroupChange, GroupCreation},
-    options::Options,
+    options::{FederationOptions, Options},
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
     projects::{DomainCreation, ProjectChange, ProjectCreation},

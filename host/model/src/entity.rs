@@ -23,6 +23,8 @@ pub enum Entity {
     IdentityProvider,
     Protocol,
     Mapping,
+    ServiceProvider,
+    FederatedUser,
     Token,
 }
 
@@ -44,9 +46,11 @@ impl Entity {
             Self::AccessRule => "access rule",
             Self::Trust => "trust",
             Self::ProjectTag => "project tag",
-            Self::IdentityProvider => "identity provider",
+            Self::IdentityProvider => "Identity Provider",
             Self::Protocol => "federated protocol",
             Self::Mapping => "mapping",
+            Self::ServiceProvider => "Service Provider",
+            Self::FederatedUser => "federated_user",
             Self::Token => "token",
         }
     }

@@ -100,6 +100,7 @@ ids! {
     IdentityProviderId,
     ProtocolId,
     MappingId,
+    ServiceProviderId,
 }
 
 impl DomainId {

@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod clock;
 pub mod credential;
 pub mod entity;
+pub mod federation;
 pub mod id;
 pub mod listing;
 pub mod mapping;

@@ -11,14 +11,18 @@ mod credentials;
 mod database;
 mod error;
 mod extra;
+mod federated_users;
+mod federation;
 mod filter;
 mod groups;
+mod mappings;
 mod plugin_state;
 mod projects;
 mod revocations;
 mod roles;
 mod row;
 mod schema;
+mod service_providers;
 mod url;
 mod users;
 

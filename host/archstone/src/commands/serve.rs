@@ -58,6 +58,7 @@ impl Serve {
             .await
             .with_context(|| format!("cannot listen at {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
+        // The address of a peer says whether it is a proxy to be believed.
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, service).with_graceful_shutdown(stop());
         tokio::select! {
