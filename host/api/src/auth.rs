@@ -23,7 +23,7 @@ use crate::{
     links::{BaseUrl, ListLinks},
     projects::{DomainView, ProjectView},
     query::ListQuery,
-    time::iso,
+    time::{iso, iso_without_zone},
 };
 
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -394,7 +394,7 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
         let mut shown = json!({
             "id": credential.id,
             "name": credential.name,
-            "restricted": !credential.unrestricted,
+            "restricted": !credential.is_unrestricted(),
         });
         if !credential.access_rules.is_empty() {
             let rules: Vec<_> = credential
@@ -437,7 +437,7 @@ fn render_user(user: &UserRef, token: &ValidToken) -> Value {
                 "protocol": { "id": origin.protocol },
             });
         }
-        None => shown["password_expires_at"] = json!(user.password_expires_at.map(iso)),
+        None => shown["password_expires_at"] = json!(user.password_expires_at.map(iso_without_zone)),
     }
     shown
 }
