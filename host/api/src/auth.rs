@@ -467,13 +467,13 @@ fn render_catalog(catalog: &[CatalogService]) -> Value {
                 .endpoints
                 .iter()
                 .map(|endpoint| {
-                    json!({
-                        "id": endpoint.id,
-                        "interface": endpoint.interface.as_str(),
-                        "region_id": endpoint.region_id,
-                        "url": endpoint.url,
-                        "region": endpoint.region_id,
-                    })
+                    let mut shown = endpoint.extra.clone();
+                    shown.insert("id".to_owned(), json!(endpoint.id));
+                    shown.insert("interface".to_owned(), json!(endpoint.interface.as_str()));
+                    shown.insert("region_id".to_owned(), json!(endpoint.region_id));
+                    shown.insert("url".to_owned(), json!(endpoint.url));
+                    shown.insert("region".to_owned(), json!(endpoint.region_id));
+                    Value::Object(shown)
                 })
                 .collect();
             json!({

@@ -159,6 +159,18 @@ impl Identity {
         };
         page
     }
+
+    /// A page of a list that is `most` entries long, or as long as `[DEFAULT] list_limit` says,
+    /// unless the client asks for another length, which `[DEFAULT] max_db_limit` bounds.
+    pub(crate) fn page_of(
+        &self,
+        mut page: archstone_model::listing::Page,
+        most: Option<u64>,
+    ) -> archstone_model::listing::Page {
+        let asked = page.limit.map(|asked| asked.min(self.options.max_db_limit));
+        page.limit = asked.or(most).or(self.options.list_limit);
+        page
+    }
 }
 
 /// A new entity id: 32 hexadecimal digits.

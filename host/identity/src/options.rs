@@ -34,6 +34,10 @@ pub struct Options {
     pub prohibited_implied_roles: Vec<String>,
     /// How far a project may be from its domain: `[DEFAULT] max_project_tree_depth`
     pub max_project_tree_depth: u32,
+    /// `[DEFAULT] max_db_limit`: the most entries of a list that a client gets at once.
+    pub max_db_limit: u64,
+    /// `[catalog] list_limit`, which goes before `list_limit`.
+    pub catalog_list_limit: Option<u64>,
     pub federation: FederationOptions,
 }
 
@@ -92,6 +96,8 @@ impl Default for Options {
             prohibited_implied_roles: vec!["admin".to_owned()],
             max_project_tree_depth: 5,
             federation: FederationOptions::default(),
+            max_db_limit: 1000,
+            catalog_list_limit: None,
         }
     }
 }

@@ -191,7 +191,9 @@ fn identity(source: &Source) -> Result<Options> {
         default_domain_id: source
             .text("identity", "default_domain_id")?
             .map_or(defaults.default_domain_id, Into::into),
-        list_limit: source.integer("DEFAULT", "list_limit", 0..)?,
+        list_limit: source
+            .integer("DEFAULT", "list_limit", 0..)?
+            .filter(|most| *most > 0),
         application_credential_user_limit: limit("application_credential")?,
         credential_user_limit: limit("credential")?,
         strict_project_names: strict("project_name_url_safe")?,
@@ -203,6 +205,10 @@ fn identity(source: &Source) -> Result<Options> {
             .integer("DEFAULT", "max_project_tree_depth", 0..)?
             .unwrap_or(defaults.max_project_tree_depth),
         federation: federation(source, defaults.federation)?,
+        max_db_limit: source
+            .integer("DEFAULT", "max_db_limit", 0..)?
+            .unwrap_or(defaults.max_db_limit),
+        catalog_list_limit: source.integer("catalog", "list_limit", 1..)?,
     })
 }
 
