@@ -102,7 +102,10 @@ async fn show(
     base_url: BaseUrl,
     Path((user_id, id)): Path<(UserId, ApplicationCredentialId)>,
 ) -> Result<Json<Value>> {
-    let (credential, roles) = app.identity.application_credential(&caller, &user_id, &id).await?;
+    let (credential, roles) = app
+        .identity
+        .application_credential(&caller, &user_id, &id)
+        .await?;
     Ok(Json(
         json!({ "application_credential": view(credential, roles, &base_url) }),
     ))

@@ -19,9 +19,10 @@ use crate::{
     assertion::TrustedAssertion,
     body::RawBody,
     caller::{Authenticated, SubjectToken},
+    domains::DomainView,
     error::{ApiError, Result},
     links::{BaseUrl, ListLinks},
-    projects::{DomainView, ProjectView},
+    projects::ProjectView,
     query::ListQuery,
     time::{iso, iso_without_zone},
 };
@@ -437,7 +438,9 @@ fn render_user(user: &UserRef, token: &ValidToken) -> Value {
                 "protocol": { "id": origin.protocol },
             });
         }
-        None => shown["password_expires_at"] = json!(user.password_expires_at.map(iso_without_zone)),
+        None => {
+            shown["password_expires_at"] = json!(user.password_expires_at.map(iso_without_zone))
+        }
     }
     shown
 }

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, LazyLock, RwLock},
 };
 
+use archstone_model::Extra;
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -172,6 +173,14 @@ where
     serde_json::from_value(Value::Object(members)).map_err(serde::de::Error::custom)
 }
 
+/// Drops what is never among an entity's extra attributes, though clients may send it back.
+pub fn without_reserved(mut extra: Extra) -> Extra {
+    for name in ["id", "links", "extra"] {
+        extra.shift_remove(name);
+    }
+    extra
+}
+
 /// A boolean in any of the spellings that Keystone accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LenientBool(bool);
@@ -189,7 +198,7 @@ impl LenientBool {
 }
 
 /// `true` and its spellings, then `false` and its.
-const SPELLINGS: [(&str, bool); 18] = [
+const SPELLINGS: [(&str, bool); 19] = [
     ("True", true),
     ("TRUE", true),
     ("true", true),
@@ -207,6 +216,7 @@ const SPELLINGS: [(&str, bool); 18] = [
     ("n", false),
     ("N", false),
     ("off", false),
+    ("OFF", false),
     ("no", false),
 ];
 

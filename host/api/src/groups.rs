@@ -4,7 +4,7 @@ use archstone_identity::{GroupChange, GroupCreation};
 use archstone_model::{
     Extra,
     id::{DomainId, GroupId, UserId},
-    listing::Change,
+    listing::{Change, Listing},
     user::{Group, GroupFilter, UserFilter},
 };
 use axum::{
@@ -19,12 +19,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    body::{Body, non_empty, nullable},
+    body::{Body, non_empty, nullable, without_reserved},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks, SelfLink},
+    links::{BaseUrl, SelfLink, list_body},
     query::ListQuery,
-    users::{self, UserView},
+    users,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -44,16 +44,21 @@ async fn list(
     base_url: BaseUrl,
     query: ListQuery,
 ) -> Result<Json<Value>> {
+    query.check::<GroupQuery>()?;
     let filter = GroupFilter {
         domain_id: query.get("domain_id").map(DomainId::from),
         names: query.names(),
         page: query.page()?,
     };
     let groups = app.identity.groups(&caller, filter).await?;
-    Ok(Json(render_list(
-        groups,
-        &base_url,
-        format!("groups{}", query.suffix()),
+    let views = groups
+        .entries
+        .into_iter()
+        .map(|group| json!(GroupView::new(group, &base_url)))
+        .collect();
+    let cut_at = groups.cut_at;
+    Ok(Json(list_body(
+        "groups", "groups", views, cut_at, &base_url, &query,
     )))
 }
 
@@ -70,19 +75,24 @@ async fn of_user(
     let mut groups = app.identity.groups_of_user(&caller, &user_id).await?;
     let names = query.names();
     groups.retain(|found| names.iter().all(|name| name.accepts(&found.group.name)));
-    let views: Vec<_> = groups
+    let groups = Listing::of(&query.page()?, groups);
+    let views = groups
+        .entries
         .into_iter()
-        .map(|found| MembershipView {
-            group: GroupView::new(found.group, &base_url),
-            membership_expires_at: found
-                .expires_at
-                .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()),
+        .map(|found| {
+            json!(MembershipView {
+                group: GroupView::new(found.group, &base_url),
+                membership_expires_at: found
+                    .expires_at
+                    .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()),
+            })
         })
         .collect();
-    let path = format!("users/{user_id}/groups{}", query.suffix());
-    Ok(Json(
-        json!({ "groups": views, "links": ListLinks::complete(base_url.v3(path)) }),
-    ))
+    let path = format!("users/{user_id}/groups");
+    let cut_at = groups.cut_at;
+    Ok(Json(list_body(
+        "groups", &path, views, cut_at, &base_url, &query,
+    )))
 }
 
 /// Creates a group.
@@ -106,7 +116,7 @@ async fn create(
         description: description
             .into_set()
             .unwrap_or_else(|| Some(String::new())),
-        extra,
+        extra: without_reserved(extra),
     };
     let group = app.identity.create_group(&caller, creation).await?;
     Ok((
@@ -147,13 +157,13 @@ async fn update(
         extra,
     } = request.group;
     if id.is_some_and(|id| id != group_id.as_str()) {
-        return Err(ApiError::bad_request("Cannot change group ID"));
+        return Err(ApiError::bad_request("Cannot change ID"));
     }
     let change = GroupChange {
         name: name.into(),
-        domain_id: domain_id.map(DomainId::from),
+        domain_id: domain_id.map(|id| id.and_then(|id| id.as_str().map(DomainId::from))),
         description,
-        extra,
+        extra: without_reserved(extra),
     };
     let group = app
         .identity
@@ -194,14 +204,8 @@ async fn members(
         .identity
         .group_members(&caller, &group_id, filter)
         .await?;
-    let views: Vec<_> = users
-        .into_iter()
-        .map(|user| UserView::listed(user, &base_url))
-        .collect();
-    let path = format!("groups/{group_id}/users{}", query.suffix());
-    Ok(Json(
-        json!({ "users": views, "links": ListLinks::complete(base_url.v3(path)) }),
-    ))
+    let path = format!("groups/{group_id}/users");
+    Ok(Json(users::render_list(users, &path, &base_url, &query)))
 }
 
 /// Whether a user is a member.
@@ -246,24 +250,29 @@ async fn remove_member(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn render_list(groups: Vec<Group>, base_url: &BaseUrl, path: String) -> Value {
-    let views: Vec<_> = groups
-        .into_iter()
-        .map(|group| GroupView::new(group, base_url))
-        .collect();
-    json!({ "groups": views, "links": ListLinks::complete(base_url.v3(path)) })
+/// The filters of a list of groups.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "read by its schema only")]
+struct GroupQuery {
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    domain_id: Option<String>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    name: Option<String>,
+    #[schema(pattern = "^(asc|desc)$", value_type = String, required = false)]
+    sort_dir: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct GroupCreateRequest {
     group: GroupCreate,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct GroupCreate {
-    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
     name: String,
-    #[schema(value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
     domain_id: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
@@ -274,6 +283,7 @@ struct GroupCreate {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct GroupUpdateRequest {
     #[serde(deserialize_with = "non_empty")]
     group: GroupUpdate,
@@ -281,10 +291,13 @@ struct GroupUpdateRequest {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct GroupUpdate {
-    id: Option<String>,
-    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+")]
+    #[schema(ignore)]
+    id: Option<Value>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
     name: Option<String>,
-    domain_id: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(ignore)]
+    domain_id: Change<Option<Value>>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     description: Change<Option<String>>,

@@ -74,6 +74,11 @@ impl ListQuery {
         }
     }
 
+    /// Whether a parameter is present and anything but `0`, such as `parents_as_ids`.
+    pub fn asks(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value != "0")
+    }
+
     /// A boolean that must be spelled as true to be true, such as `allow_expired`.
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| {
@@ -158,6 +163,7 @@ impl ListQuery {
     pub fn suffix(&self) -> String {
         self.raw
             .as_ref()
+            .filter(|raw| !raw.is_empty())
             .map_or_else(String::new, |raw| format!("?{raw}"))
     }
 }

@@ -19,11 +19,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    body::{Body, non_empty, nullable},
+    body::{Body, non_empty, nullable, without_reserved},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks, SelfLink},
-    projects::ResourceOptionsBody,
+    links::{BaseUrl, ListLinks, SelfLink, list_body},
+    projects::{ResourceOptionsBody, ResourceOptionsRequest},
     query::ListQuery,
 };
 
@@ -49,16 +49,21 @@ async fn list(
     base_url: BaseUrl,
     query: ListQuery,
 ) -> Result<Json<Value>> {
+    query.check::<RoleQuery>()?;
     let filter = RoleFilter {
         domain_id: query.get("domain_id").map(DomainId::from),
         names: query.names(),
         page: query.page()?,
     };
     let roles = app.identity.roles(&caller, filter).await?;
-    Ok(Json(render_list(
-        roles,
-        &base_url,
-        format!("roles{}", query.suffix()),
+    let views = roles
+        .entries
+        .into_iter()
+        .map(|role| json!(RoleView::new(role, &base_url)))
+        .collect();
+    let cut_at = roles.cut_at;
+    Ok(Json(list_body(
+        "roles", "roles", views, cut_at, &base_url, &query,
     )))
 }
 
@@ -82,8 +87,8 @@ async fn create(
         name,
         domain_id: domain_id.map(DomainId::from),
         description,
-        options: options.unwrap_or_default().into(),
-        extra,
+        options: options.into(),
+        extra: without_reserved(extra),
     };
     let role = app.identity.create_role(&caller, creation).await?;
     Ok((
@@ -124,14 +129,14 @@ async fn update(
         extra,
     } = request.role;
     if id.is_some_and(|id| id != role_id.as_str()) {
-        return Err(ApiError::bad_request("Cannot change role ID"));
+        return Err(ApiError::bad_request("Cannot change ID"));
     }
     let change = RoleChange {
         name: name.into(),
         domain_id: domain_id.map(|id| id.map(DomainId::from)),
         description,
-        immutable: ResourceOptionsBody::into_change(options),
-        extra,
+        immutable: ResourceOptionsRequest::into_change(options),
+        extra: without_reserved(extra),
     };
     let role = app.identity.update_role(&caller, &role_id, change).await?;
     Ok(Json(json!({ "role": RoleView::new(role, &base_url) })))
@@ -285,7 +290,18 @@ pub(crate) fn render_list(roles: Vec<Role>, base_url: &BaseUrl, path: String) ->
     json!({ "roles": views, "links": ListLinks::complete(base_url.v3(path)) })
 }
 
+/// The filters of a list of roles.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "read by its schema only")]
+struct RoleQuery {
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    name: Option<String>,
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    domain_id: Option<String>,
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct RoleCreateRequest {
     role: RoleCreate,
 }
@@ -294,15 +310,18 @@ struct RoleCreateRequest {
 struct RoleCreate {
     #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
     name: String,
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$")]
     domain_id: Option<String>,
     description: Option<String>,
-    options: Option<ResourceOptionsBody>,
+    #[serde(default)]
+    options: ResourceOptionsRequest,
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Extra,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct RoleUpdateRequest {
     #[serde(deserialize_with = "non_empty")]
     role: RoleUpdate,
@@ -310,16 +329,18 @@ struct RoleUpdateRequest {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct RoleUpdate {
-    id: Option<String>,
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    #[schema(ignore)]
+    id: Option<Value>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
     name: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = Option<String>)]
     domain_id: Change<Option<String>>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     description: Change<Option<String>>,
-    options: Option<ResourceOptionsBody>,
+    #[schema(value_type = ResourceOptionsRequest, required = false)]
+    options: Option<ResourceOptionsRequest>,
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Extra,

@@ -12,8 +12,8 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ApiError, App, application_credentials, assignments, auth, catalog, credentials,
-    federated_login, groups, health, identity_providers, mappings, projects, roles,
+    ApiError, App, application_credentials, assignments, auth, catalog, credentials, domains,
+    federated_login, groups, health, identity_providers, mappings, project_tags, projects, roles,
     service_providers, users, versions,
 };
 
@@ -37,7 +37,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             OpenApiRouter::new()
                 .merge(auth::routes())
                 .merge(users::routes())
+                .merge(domains::routes())
                 .merge(projects::routes())
+                .merge(project_tags::routes())
                 .merge(groups::routes())
                 .merge(roles::routes())
                 .merge(assignments::routes())

@@ -4,7 +4,7 @@ use archstone_identity::{UserChange, UserCreation};
 use archstone_model::{
     Extra,
     id::{DomainId, IdentityProviderId, ProjectId, ProtocolId, UserId},
-    listing::Change,
+    listing::{Change, Listing},
     secret::Secret,
     user::{FederatedAccount, TimeComparison, User, UserFilter, UserOptions},
 };
@@ -15,16 +15,16 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    body::{Body, LenientBool, nullable},
+    body::{Body, LenientBool, non_empty, nullable, without_reserved},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks, SelfLink},
+    links::{BaseUrl, SelfLink, list_body},
     query::ListQuery,
     time::iso_without_zone,
 };
@@ -37,21 +37,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists users.
-#[utoipa::path(get, path = "/users", tag = "users", responses((status = 200, body = UserList)))]
+#[utoipa::path(get, path = "/users", tag = "users", responses((status = 200)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<UserList>> {
+) -> Result<Json<Value>> {
+    query.check::<UserQuery>()?;
     let users = app.identity.users(&caller, filter(&query)?).await?;
-    Ok(Json(UserList {
-        users: users
-            .into_iter()
-            .map(|user| UserView::listed(user, &base_url))
-            .collect(),
-        links: ListLinks::complete(base_url.v3(format_args!("users{}", query.suffix()))),
-    }))
+    Ok(Json(render_list(users, "users", &base_url, &query)))
 }
 
 /// Creates a user.
@@ -99,17 +94,19 @@ async fn update(
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
     Body(request): Body<UserUpdateRequest>,
-) -> Result<Json<UserEnvelope>> {
+) -> Result<Json<Value>> {
     if request.user.id.as_ref().is_some_and(|id| *id != user_id) {
-        return Err(ApiError::bad_request("Cannot change user ID"));
+        return Err(ApiError::bad_request("Cannot change ID"));
     }
     let user = app
         .identity
         .update_user(&caller, &user_id, request.user.into())
         .await?;
-    Ok(Json(UserEnvelope {
-        user: UserView::new(user, &base_url),
-    }))
+    let extra = user.extra.clone();
+    let mut view = json!(UserView::new(user, &base_url));
+    // Keystone tells the attributes outside the schema twice here, and clients may read either.
+    view["extra"] = json!(extra);
+    Ok(Json(json!({ "user": view })))
 }
 
 /// Deletes a user.
@@ -182,7 +179,37 @@ fn password_expiry(text: &str) -> Result<(TimeComparison, DateTime<Utc>)> {
     Ok((comparison, time.with_timezone(&Utc)))
 }
 
+/// A list of users, as every route that gives one writes it.
+pub(crate) fn render_list(
+    users: Listing<User>,
+    path: &str,
+    base_url: &BaseUrl,
+    query: &ListQuery,
+) -> Value {
+    let views = users
+        .entries
+        .into_iter()
+        .map(|user| json!(UserView::listed(user, base_url)))
+        .collect();
+    list_body("users", path, views, users.cut_at, base_url, query)
+}
+
+/// The filters of a list of users.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "read by its schema only")]
+struct UserQuery {
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    domain_id: Option<String>,
+    #[schema(value_type = LenientBool, required = false)]
+    enabled: Option<LenientBool>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    name: Option<String>,
+    #[schema(pattern = "^(asc|desc)$", value_type = String, required = false)]
+    sort_dir: Option<String>,
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct UserCreateRequest {
     user: UserCreate,
 }
@@ -191,14 +218,18 @@ struct UserCreateRequest {
 struct UserCreate {
     #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
     name: String,
-    domain_id: Option<DomainIdText>,
-    #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    domain_id: Option<String>,
+    #[schema(value_type = LenientBool, required = false)]
     enabled: Option<LenientBool>,
     default_project_id: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
     #[schema(value_type = Option<String>)]
     password: Option<Secret>,
     #[serde(default)]
-    #[schema(value_type = Option<OptionsSchema>)]
+    #[schema(value_type = OptionsSchema)]
     options: OptionsBody,
     #[serde(default)]
     federated: Vec<FederatedBody>,
@@ -206,9 +237,6 @@ struct UserCreate {
     #[schema(ignore)]
     extra: Extra,
 }
-
-/// A domain id in a request.
-type DomainIdText = String;
 
 impl From<UserCreate> for UserCreation {
     fn from(user: UserCreate) -> Self {
@@ -220,13 +248,15 @@ impl From<UserCreate> for UserCreation {
             password: user.password,
             options: UserOptions::default().with_changes(&user.options),
             federated: flatten(user.federated),
-            extra: without_id(user.extra),
+            extra: described(user.extra, user.description),
         }
     }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct UserUpdateRequest {
+    #[serde(deserialize_with = "non_empty")]
     user: UserUpdate,
 }
 
@@ -234,18 +264,24 @@ struct UserUpdateRequest {
 struct UserUpdate {
     #[schema(value_type = Option<String>)]
     id: Option<UserId>,
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
     name: Option<String>,
-    domain_id: Option<DomainIdText>,
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    domain_id: Option<String>,
+    #[schema(value_type = LenientBool, required = false)]
     enabled: Option<LenientBool>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     default_project_id: Change<Option<String>>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     password: Change<Option<Secret>>,
-    #[schema(value_type = Option<OptionsSchema>)]
+    #[schema(value_type = OptionsSchema, required = false)]
     options: Option<OptionsBody>,
+    #[schema(value_type = Vec<FederatedBody>, required = false)]
     federated: Option<Vec<FederatedBody>>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -262,7 +298,7 @@ impl From<UserUpdate> for UserChange {
             password: user.password,
             options: user.options,
             federated: user.federated.map(flatten).into(),
-            extra: user.extra,
+            extra: described(user.extra, user.description),
         }
     }
 }
@@ -293,9 +329,25 @@ struct OptionsSchema {
     ignore_lockout_failure_attempts: Option<bool>,
     lock_password: Option<bool>,
     ignore_user_inactivity: Option<bool>,
-    multi_factor_auth_rules: Option<Vec<Vec<String>>>,
+    multi_factor_auth_rules: Option<Vec<FactorRule>>,
     multi_factor_auth_enabled: Option<bool>,
 }
+
+/// The methods that must pass together. The schema says that none is named twice.
+#[derive(Deserialize)]
+struct FactorRule(#[allow(dead_code, reason = "read by its schema only")] Vec<String>);
+
+impl utoipa::PartialSchema for FactorRule {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ArrayBuilder::new()
+            .items(utoipa::schema!(String))
+            .min_items(Some(1))
+            .unique_items(true)
+            .into()
+    }
+}
+
+impl ToSchema for FactorRule {}
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 struct FederatedBody {
@@ -324,21 +376,19 @@ fn flatten(federated: Vec<FederatedBody>) -> Vec<FederatedAccount> {
         .collect()
 }
 
-fn without_id(mut extra: Extra) -> Extra {
-    extra.shift_remove("id");
-    extra.shift_remove("links");
+/// The extra attributes, where Keystone keeps the description of a user too.
+fn described(extra: Extra, description: Change<Option<String>>) -> Extra {
+    let mut extra = without_reserved(extra);
+    extra.shift_remove("password_expires_at");
+    if let Change::Set(description) = description {
+        extra.insert("description".to_owned(), json!(description));
+    }
     extra
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 struct UserEnvelope {
     user: UserView,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct UserList {
-    users: Vec<UserView>,
-    links: ListLinks,
 }
 
 /// A user as clients see it.

@@ -153,12 +153,7 @@ impl Identity {
             self.refuse_foreign_role(&role, &grant.target).await?;
         }
         self.store.grant(grant).await?;
-        self.audit_write(
-            caller,
-            "create",
-            Entity::RoleAssignment,
-            grant.role_id.as_str(),
-        );
+        self.audit_grant(caller, "create", grant);
         Ok(())
     }
 
@@ -180,12 +175,7 @@ impl Identity {
         }
         self.store.revoke_grant(grant).await?;
         self.revoke_tokens_of(grant).await?;
-        self.audit_write(
-            caller,
-            "delete",
-            Entity::RoleAssignment,
-            grant.role_id.as_str(),
-        );
+        self.audit_grant(caller, "delete", grant);
         Ok(())
     }
 

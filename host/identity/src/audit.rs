@@ -1,9 +1,13 @@
 //! The audit trail: one structured log event, in the words of CADF, for every authentication,
 //! refusal and write. Nothing secret is ever a field.
 
-use archstone_model::entity::Entity;
+use archstone_model::{
+    entity::Entity,
+    id::UserId,
+    role::{Actor, Assignment, Target},
+};
 
-use crate::{Caller, Error, Identity};
+use crate::{Caller, Error, Identity, Result};
 
 impl Identity {
     /// A write that happened.
@@ -16,6 +20,60 @@ impl Identity {
             initiator = %caller.user_id(),
             target_type = %entity,
             target_id = id,
+        );
+    }
+
+    /// A role given or taken away: which, whose, and where.
+    pub(crate) fn audit_grant(&self, caller: &Caller, action: &str, grant: &Assignment) {
+        let (actor_type, actor) = match &grant.actor {
+            Actor::User(id) => (Entity::User, id.as_str()),
+            Actor::Group(id) => (Entity::Group, id.as_str()),
+        };
+        let scope_type = match &grant.target {
+            Target::Project(_) => "project",
+            Target::Domain(_) => "domain",
+            Target::System => "system",
+        };
+        tracing::info!(
+            target: "archstone::audit",
+            event_type = "activity",
+            action,
+            outcome = "success",
+            initiator = %caller.user_id(),
+            target_type = %Entity::RoleAssignment,
+            target_id = %grant.role_id,
+            role = %grant.role_id,
+            actor_type = %actor_type,
+            actor,
+            scope_type,
+            scope = grant.target.id(),
+            inherited = grant.inherited,
+        );
+    }
+
+    /// A change of one's own password, for which no token is needed.
+    pub(crate) fn audit_own_password(&self, id: &UserId, outcome: &Result<()>) {
+        let (outcome, reason) = match outcome {
+            Ok(()) => ("success", None),
+            Err(error) => (
+                "failure",
+                Some(
+                    error
+                        .reason()
+                        .map_or_else(|| error.to_string(), str::to_owned),
+                ),
+            ),
+        };
+        tracing::info!(
+            target: "archstone::audit",
+            event_type = "activity",
+            action = "update",
+            outcome,
+            initiator = %id,
+            target_type = %Entity::User,
+            target_id = %id,
+            changed = "password",
+            reason,
         );
     }
 

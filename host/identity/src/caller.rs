@@ -149,13 +149,14 @@ impl Identity {
             })
     }
 
-    /// The domain a new entity goes to where the request names none: the one the caller's token
-    /// is scoped to, or the default domain.
+    /// The domain a new entity goes to where the request names none: the one of a domain-scoped
+    /// token, or the default domain, whatever project the token is for.
     pub(crate) fn home_domain(&self, caller: &Caller) -> DomainId {
         match &caller.token.scope {
             TokenScope::Domain(domain) => domain.id.clone(),
-            TokenScope::Project(project) => project.domain.id.clone(),
-            TokenScope::System | TokenScope::Unscoped => self.options.default_domain_id.clone(),
+            TokenScope::Project(_) | TokenScope::System | TokenScope::Unscoped => {
+                self.options.default_domain_id.clone()
+            }
         }
     }
 }

@@ -165,6 +165,16 @@ impl Error {
         }
     }
 
+    /// Where the next page was to begin, there is nothing.
+    pub(crate) fn missing_marker(error: store::Error) -> Self {
+        match error {
+            store::Error::NotFound { id, .. } => {
+                Self::Missing(format!("Marker {id} could not be found."))
+            }
+            other => other.into(),
+        }
+    }
+
     /// A missing thing seen while someone logs in: to them it is a failed login.
     pub fn into_unauthenticated(self) -> Self {
         match self {

@@ -4,7 +4,7 @@ use archstone_model::{
     Extra,
     entity::Entity,
     id::{DomainId, GroupId, UserId},
-    listing::Change,
+    listing::{Change, Listing, Page},
     policy::Target,
     revocation::RevocationEvent,
     user::{Group, GroupFilter, GroupPatch, User, UserFilter},
@@ -25,7 +25,8 @@ pub struct GroupCreation {
 #[derive(Debug, Clone, Default)]
 pub struct GroupChange {
     pub name: Change<String>,
-    pub domain_id: Option<DomainId>,
+    /// Given only to be compared: it cannot change.
+    pub domain_id: Change<Option<DomainId>>,
     pub description: Change<Option<String>>,
     pub extra: Extra,
 }
@@ -42,7 +43,7 @@ impl Identity {
     }
 
     /// Lists groups; a caller with a domain-scoped token sees that domain only.
-    pub async fn groups(&self, caller: &Caller, mut filter: GroupFilter) -> Result<Vec<Group>> {
+    pub async fn groups(&self, caller: &Caller, mut filter: GroupFilter) -> Result<Listing<Group>> {
         let own_domain = caller.scope_domain_id();
         let mut target = Target::new();
         if let Some(domain_id) = own_domain {
@@ -52,20 +53,30 @@ impl Identity {
         if filter.domain_id.is_none() {
             filter.domain_id = own_domain.cloned();
         }
-        filter.page = self.bounded(filter.page);
-        let mut groups = self.store.groups(&filter).await?;
+        filter.page = self.page_of(filter.page, None);
+        if let Some(marker) = &filter.page.marker {
+            let marker = GroupId::from(marker.as_str());
+            let found = self.store.group(&marker).await;
+            found.map_err(Error::missing_marker)?;
+        }
+        let found = self.store.groups(&filter).await?;
+        let mut groups = Listing::within(&filter.page, found);
         if let Some(domain_id) = own_domain {
-            groups.retain(|group| group.domain_id == *domain_id);
+            groups.entries.retain(|group| group.domain_id == *domain_id);
         }
         Ok(groups)
     }
 
     pub async fn create_group(&self, caller: &Caller, creation: GroupCreation) -> Result<Group> {
+        let mut target = Target::new();
+        target.set_opt(
+            "target.group.domain_id",
+            creation.domain_id.as_ref().map(DomainId::as_str),
+        );
+        self.enforce(caller, "identity:create_group", target)?;
         let domain_id = creation
             .domain_id
             .unwrap_or_else(|| self.home_domain(caller));
-        let target = Target::new().with("target.group.domain_id", domain_id.as_str());
-        self.enforce(caller, "identity:create_group", target)?;
         self.require_domain(&domain_id).await?;
         let group = Group {
             id: GroupId::new(new_id()),
@@ -92,9 +103,8 @@ impl Identity {
             group_target(id, found.as_ref().ok()),
         )?;
         let group = found?;
-        if change
-            .domain_id
-            .is_some_and(|domain_id| domain_id != group.domain_id)
+        if let Some(new) = change.domain_id.as_set()
+            && *new != Some(group.domain_id)
         {
             return Err(Error::invalid("Cannot change Domain ID"));
         }
@@ -137,7 +147,7 @@ impl Identity {
         caller: &Caller,
         id: &GroupId,
         mut filter: UserFilter,
-    ) -> Result<Vec<User>> {
+    ) -> Result<Listing<User>> {
         let found = self.store.group(id).await;
         self.enforce(
             caller,
@@ -145,10 +155,15 @@ impl Identity {
             group_target(id, found.as_ref().ok()),
         )?;
         found?;
-        filter.page = self.bounded(filter.page);
-        let mut members = self.store.users_of_group(id, &filter).await?;
+        let page = self.page_of(filter.page, None);
+        filter.page = Page {
+            marker: None,
+            ..page.and_one()
+        };
+        let found = self.store.users_of_group(id, &filter).await?;
+        let mut members = Listing::of(&page, found);
         if let Some(domain_id) = caller.scope_domain_id() {
-            members.retain(|user| user.domain_id == *domain_id);
+            members.entries.retain(|user| user.domain_id == *domain_id);
         }
         Ok(members)
     }

@@ -1,10 +1,12 @@
 //! Projects and domains: their tree, their tags, and what disabling one takes away.
 
+use std::collections::HashSet;
+
 use archstone_model::{
     Extra,
     entity::Entity,
     id::{DomainId, ProjectId, UserId},
-    listing::Change,
+    listing::{Change, Listing},
     policy::Target,
     project::{Domain, Project, ProjectFilter, ProjectPatch, ResourceOptions},
     revocation::RevocationEvent,
@@ -16,7 +18,7 @@ use crate::{Caller, Error, Identity, Result, new_id};
 #[derive(Debug, Clone)]
 pub struct ProjectCreation {
     pub name: String,
-    /// The parent's domain, or the caller's, where it is absent.
+    /// The caller's domain where it is absent.
     pub domain_id: Option<DomainId>,
     pub parent_id: Option<ProjectId>,
     pub is_domain: bool,
@@ -50,10 +52,25 @@ pub struct ProjectChange {
     /// `options.immutable`; `Set(None)` removes it.
     pub immutable: Change<Option<bool>>,
     /// Given only to be compared: these cannot change.
-    pub domain_id: Option<DomainId>,
-    pub parent_id: Option<ProjectId>,
-    pub is_domain: Option<bool>,
+    pub domain_id: Change<Option<DomainId>>,
+    pub parent_id: Change<Option<ProjectId>>,
+    pub is_domain: Change<Option<bool>>,
     pub extra: Extra,
+}
+
+impl ProjectChange {
+    /// Whether it does nothing but make an immutable project mutable again.
+    fn only_unlocks(&self) -> bool {
+        matches!(self.immutable, Change::Set(None | Some(false)))
+            && !self.name.is_set()
+            && !self.enabled.is_set()
+            && !self.description.is_set()
+            && !self.tags.is_set()
+            && !self.domain_id.is_set()
+            && !self.parent_id.is_set()
+            && !self.is_domain.is_set()
+            && self.extra.is_empty()
+    }
 }
 
 impl Identity {
@@ -72,7 +89,7 @@ impl Identity {
         &self,
         caller: &Caller,
         mut filter: ProjectFilter,
-    ) -> Result<Vec<Project>> {
+    ) -> Result<Listing<Project>> {
         let own_domain = caller.scope_domain_id();
         let mut target = Target::new();
         if let Some(domain_id) = own_domain {
@@ -85,12 +102,14 @@ impl Identity {
                 .as_ref()
                 .is_some_and(|asked| asked != domain_id)
             {
-                return Ok(Vec::new());
+                return Ok(Listing::of(&filter.page, Vec::new()));
             }
             filter.domain_id = Some(domain_id.clone());
         }
-        filter.page = self.bounded(filter.page);
-        Ok(self.store.projects(&filter).await?)
+        filter.page = self.page_of(filter.page, None);
+        self.require_marker(&filter).await?;
+        let found = self.store.projects(&filter).await?;
+        Ok(Listing::within(&filter.page, found))
     }
 
     /// The projects in which a user has a role.
@@ -99,13 +118,13 @@ impl Identity {
         caller: &Caller,
         id: &UserId,
         filter: &ProjectFilter,
-    ) -> Result<Vec<Project>> {
+    ) -> Result<Listing<Project>> {
         let found = self.store.user(id).await;
         let target = self.user_target(id, found.as_ref().ok());
         self.enforce(caller, "identity:list_user_projects", target)?;
         found?;
         let projects = self.reachable_projects(id, &[]).await?;
-        Ok(projects
+        let projects = projects
             .into_iter()
             .filter(|project| {
                 filter
@@ -117,7 +136,8 @@ impl Identity {
                         .as_ref()
                         .is_none_or(|id| project.domain_id.as_ref() == Some(id))
             })
-            .collect())
+            .collect();
+        Ok(Listing::of(&filter.page, projects))
     }
 
     /// The projects that a caller may scope a token to.
@@ -125,6 +145,17 @@ impl Identity {
         self.enforce(caller, "identity:get_auth_projects", Target::new())?;
         self.reachable_projects(caller.user_id(), caller.federated_groups())
             .await
+    }
+
+    /// Those of the projects that a caller may scope a token to.
+    pub async fn reachable_among(
+        &self,
+        caller: &Caller,
+        mut projects: Vec<Project>,
+    ) -> Result<Vec<Project>> {
+        let reachable = self.reachable_projects(caller.user_id(), &[]).await?;
+        projects.retain(|project| reachable.iter().any(|own| own.id == project.id));
+        Ok(projects)
     }
 
     /// The domains that a caller may scope a token to.
@@ -170,20 +201,24 @@ impl Identity {
         if creation.is_domain {
             return self.create_project_as_domain(caller, creation).await;
         }
+        self.enforce(
+            caller,
+            "identity:create_project",
+            creation_target(&creation),
+        )?;
+        let domain_id = match creation.domain_id {
+            Some(domain_id) => domain_id,
+            None => self.home_domain(caller),
+        };
+        let domain = self
+            .store
+            .domain(&domain_id)
+            .await
+            .map_err(missing_is_invalid)?;
         let parent = match &creation.parent_id {
-            Some(id) => Some(self.store.project(id).await?),
+            Some(id) => Some(self.store.project(id).await.map_err(missing_is_invalid)?),
             None => None,
         };
-        let domain_id = match (&creation.domain_id, &parent) {
-            (Some(domain_id), _) => domain_id.clone(),
-            (None, Some(parent)) => parent.owning_domain(),
-            (None, None) => self.home_domain(caller),
-        };
-        let target = Target::new()
-            .with("target.project.domain_id", domain_id.as_str())
-            .with("target.project.name", &creation.name);
-        self.enforce(caller, "identity:create_project", target)?;
-        let domain = self.store.domain(&domain_id).await?;
         let name =
             self.checked_name("Project", &creation.name, self.options.strict_project_names)?;
         if !domain.enabled {
@@ -199,7 +234,7 @@ impl Identity {
             domain_id: Some(domain_id),
             is_domain: false,
             enabled: creation.enabled,
-            description: Some(creation.description.unwrap_or_default()),
+            description: creation.description,
             tags: creation.tags,
             options: creation.options,
             extra: creation.extra,
@@ -217,7 +252,11 @@ impl Identity {
         caller: &Caller,
         creation: ProjectCreation,
     ) -> Result<Project> {
-        self.enforce(caller, "identity:create_project", Target::new())?;
+        self.enforce(
+            caller,
+            "identity:create_project",
+            creation_target(&creation),
+        )?;
         if creation.parent_id.is_some() || creation.domain_id.is_some() {
             return Err(Error::invalid(
                 "only root projects are allowed to act as domains.",
@@ -231,7 +270,7 @@ impl Identity {
             parent_id: None,
             is_domain: true,
             enabled: creation.enabled,
-            description: Some(creation.description.unwrap_or_default()),
+            description: creation.description,
             tags: creation.tags,
             options: creation.options,
             extra: creation.extra,
@@ -290,21 +329,20 @@ impl Identity {
             project_target(id, found.as_ref().ok()),
         )?;
         let project = found?;
-        if change
-            .domain_id
-            .as_ref()
-            .is_some_and(|new| Some(new) != project.domain_id.as_ref())
+        if let Some(new) = change.domain_id.as_set()
+            && *new != project.domain_id
         {
-            return Err(Error::invalid("Update of `domain_id` is not allowed."));
+            return Err(Error::invalid("Cannot change Domain ID"));
         }
-        if change
-            .parent_id
-            .as_ref()
-            .is_some_and(|new| Some(new) != project.parent_id.as_ref())
+        refuse_immutable_update(&project, &change)?;
+        if let Some(new) = change.parent_id.as_set()
+            && *new != project.parent_id
         {
             return Err(Error::refused("Update of `parent_id` is not allowed."));
         }
-        if change.is_domain.is_some_and(|new| new != project.is_domain) {
+        if let Some(new) = change.is_domain.as_set()
+            && *new != Some(project.is_domain)
+        {
             return Err(Error::invalid("Update of `is_domain` is not allowed."));
         }
         let updated = self.apply(&project, change).await?;
@@ -313,12 +351,7 @@ impl Identity {
     }
 
     async fn apply(&self, project: &Project, change: ProjectChange) -> Result<Project> {
-        let entity = if project.is_domain {
-            Entity::Domain
-        } else {
-            Entity::Project
-        };
-        refuse_immutable_update(project, &change, entity)?;
+        refuse_immutable_update(project, &change)?;
         let (kind, strict) = if project.is_domain {
             ("Domain", self.options.strict_domain_names)
         } else {
@@ -352,10 +385,14 @@ impl Identity {
                 .map(|immutable| ResourceOptions { immutable }),
             extra: Change::Set(extra),
         };
+        let renamed = Project {
+            name: patch.name.as_set().unwrap_or(&project.name).clone(),
+            ..project.clone()
+        };
         self.store
             .update_project(&project.id, &patch)
             .await
-            .map_err(|error| taken(error, project))
+            .map_err(|error| taken(error, &renamed))
     }
 
     async fn require_enabled_above(&self, project: &Project) -> Result<()> {
@@ -381,14 +418,11 @@ impl Identity {
             project_target(id, found.as_ref().ok()),
         )?;
         let project = found?;
+        if project.is_domain {
+            return self.delete_domain_itself(caller, &project.into()).await;
+        }
         if project.options.immutable == Some(true) {
             return Err(Error::immutable_delete(Entity::Project, id));
-        }
-        if project.is_domain {
-            return Err(Error::invalid(format!(
-                "cannot delete an enabled project acting as a domain. Please disable the project \
-                 {id} first."
-            )));
         }
         if !self.store.children(id).await?.is_empty() {
             return Err(Error::refused(format!(
@@ -432,12 +466,18 @@ impl Identity {
         if project.options.immutable == Some(true) {
             return Err(Error::immutable_update(Entity::Project, id));
         }
-        tags.dedup();
+        for tag in &mut tags {
+            *tag = tag.trim().to_owned();
+        }
+        let mut seen = HashSet::new();
+        tags.retain(|tag| seen.insert(tag.clone()));
         let patch = ProjectPatch {
             tags: Change::Set(tags),
             ..ProjectPatch::default()
         };
-        Ok(self.store.update_project(id, &patch).await?.tags)
+        let updated = self.store.update_project(id, &patch).await?;
+        self.audit_write(caller, "update", Entity::Project, id.as_str());
+        Ok(updated.tags)
     }
 
     pub async fn domain(&self, caller: &Caller, id: &DomainId) -> Result<Domain> {
@@ -447,17 +487,23 @@ impl Identity {
     }
 
     /// Lists domains; a caller with a domain-scoped token sees that domain only.
-    pub async fn domains(&self, caller: &Caller, mut filter: ProjectFilter) -> Result<Vec<Domain>> {
+    pub async fn domains(
+        &self,
+        caller: &Caller,
+        mut filter: ProjectFilter,
+    ) -> Result<Listing<Domain>> {
         let own_domain = caller.scope_domain_id();
         let mut target = Target::new();
         if let Some(domain_id) = own_domain {
             target.set("target.domain.id", domain_id.as_str());
         }
         self.enforce(caller, "identity:list_domains", target)?;
-        filter.page = self.bounded(filter.page);
-        let mut domains = self.store.domains(&filter).await?;
+        filter.page = self.page_of(filter.page, None);
+        self.require_marker(&filter).await?;
+        let found = self.store.domains(&filter).await?;
+        let mut domains = Listing::within(&filter.page, found);
         if let Some(domain_id) = own_domain {
-            domains.retain(|domain| domain.id == *domain_id);
+            domains.entries.retain(|domain| domain.id == *domain_id);
         }
         Ok(domains)
     }
@@ -475,7 +521,7 @@ impl Identity {
             parent_id: None,
             is_domain: true,
             enabled: creation.enabled,
-            description: Some(creation.description.unwrap_or_default()),
+            description: creation.description,
             tags: creation.tags,
             options: creation.options,
             extra: creation.extra,
@@ -503,13 +549,18 @@ impl Identity {
         Ok(updated.into())
     }
 
-    /// Deletes a disabled domain with everything in it.
+    /// Deletes a disabled domain with everything in it but its roles, which Keystone leaves too.
     ///
     /// # Errors
     /// `Refused` where it is enabled or immutable.
     pub async fn delete_domain(&self, caller: &Caller, id: &DomainId) -> Result<()> {
         self.enforce(caller, "identity:delete_domain", domain_target(id))?;
         let domain = self.store.domain(id).await?;
+        self.delete_domain_itself(caller, &domain).await
+    }
+
+    async fn delete_domain_itself(&self, caller: &Caller, domain: &Domain) -> Result<()> {
+        let id = &domain.id;
         if domain.options.immutable == Some(true) {
             return Err(Error::immutable_delete(Entity::Domain, id));
         }
@@ -526,6 +577,18 @@ impl Identity {
         .await?;
         self.audit_write(caller, "delete", Entity::Domain, id.as_str());
         Ok(())
+    }
+
+    /// Refuses a page that begins after something that does not exist.
+    async fn require_marker(&self, filter: &ProjectFilter) -> Result<()> {
+        match &filter.page.marker {
+            None => Ok(()),
+            Some(marker) => {
+                let marker = ProjectId::from(marker.as_str());
+                let found = self.store.project(&marker).await;
+                found.map(drop).map_err(Error::missing_marker)
+            }
+        }
     }
 
     fn checked_name(&self, kind: &str, name: &str, strict: bool) -> Result<String> {
@@ -545,16 +608,38 @@ impl Identity {
 }
 
 /// An immutable entity accepts only the change that makes it mutable.
-fn refuse_immutable_update(
-    project: &Project,
-    change: &ProjectChange,
-    entity: Entity,
-) -> Result<()> {
-    let unlocks = matches!(change.immutable, Change::Set(None | Some(false)));
-    if project.options.immutable == Some(true) && !unlocks {
-        return Err(Error::immutable_update(entity, &project.id));
+fn refuse_immutable_update(project: &Project, change: &ProjectChange) -> Result<()> {
+    if project.options.immutable != Some(true) || change.only_unlocks() {
+        return Ok(());
     }
-    Ok(())
+    let entity = if project.is_domain {
+        Entity::Domain
+    } else {
+        Entity::Project
+    };
+    Err(Error::immutable_update(entity, &project.id))
+}
+
+/// What is missing where a new project was to go is a fault of the request.
+fn missing_is_invalid(error: archstone_store::Error) -> Error {
+    match Error::from(error) {
+        missing @ Error::NotFound { .. } => Error::invalid(missing.to_string()),
+        other => other,
+    }
+}
+
+/// What policy may read of a project that is to be: what the request says and nothing else.
+fn creation_target(creation: &ProjectCreation) -> Target {
+    let mut target = Target::new().with("target.project.name", &creation.name);
+    target.set_opt(
+        "target.project.domain_id",
+        creation.domain_id.as_ref().map(DomainId::as_str),
+    );
+    target.set_opt(
+        "target.project.parent_id",
+        creation.parent_id.as_ref().map(ProjectId::as_str),
+    );
+    target
 }
 
 fn disabled_branch(id: &str) -> Error {
@@ -567,7 +652,7 @@ fn disabled_branch(id: &str) -> Error {
 fn taken(error: archstone_store::Error, project: &Project) -> Error {
     match error {
         archstone_store::Error::Conflict { .. } if project.is_domain => Error::conflict(
-            Entity::Domain,
+            Entity::Project,
             format!(
                 "it is not permitted to have two projects acting as domains with the same name: {}",
                 project.name

@@ -4,7 +4,7 @@ use archstone_model::{
     Extra,
     entity::Entity,
     id::{DomainId, RoleId},
-    listing::Change,
+    listing::{Change, Listing, Page},
     policy::Target,
     project::ResourceOptions,
     revocation::RevocationEvent,
@@ -35,6 +35,17 @@ pub struct RoleChange {
     pub extra: Extra,
 }
 
+impl RoleChange {
+    /// Whether it does nothing but make an immutable role mutable again.
+    fn only_unlocks(&self) -> bool {
+        matches!(self.immutable, Change::Set(None | Some(false)))
+            && !self.name.is_set()
+            && !self.domain_id.is_set()
+            && !self.description.is_set()
+            && self.extra.is_empty()
+    }
+}
+
 impl Identity {
     pub async fn role(&self, caller: &Caller, id: &RoleId) -> Result<Role> {
         let role = self.known_role(caller, "identity:get_role", id).await?;
@@ -48,15 +59,20 @@ impl Identity {
     }
 
     /// Lists global roles, or those of the domain in the filter.
-    pub async fn roles(&self, caller: &Caller, mut filter: RoleFilter) -> Result<Vec<Role>> {
+    pub async fn roles(&self, caller: &Caller, mut filter: RoleFilter) -> Result<Listing<Role>> {
         let action = if filter.domain_id.is_some() {
             "identity:list_domain_roles"
         } else {
             "identity:list_roles"
         };
         self.enforce(caller, action, Target::new())?;
-        filter.page = self.bounded(filter.page);
-        Ok(self.store.roles(&filter).await?)
+        let page = self.page_of(filter.page, None);
+        filter.page = Page {
+            marker: None,
+            ..page.and_one()
+        };
+        let found = self.store.roles(&filter).await?;
+        Ok(Listing::of(&page, found))
     }
 
     pub async fn create_role(&self, caller: &Caller, creation: RoleCreation) -> Result<Role> {
@@ -102,8 +118,7 @@ impl Identity {
         {
             return Err(Error::invalid("Update of `domain_id` is not allowed."));
         }
-        let unlocks = matches!(change.immutable, Change::Set(None | Some(false)));
-        if role.options.immutable == Some(true) && !unlocks {
+        if role.options.immutable == Some(true) && !change.only_unlocks() {
             return Err(Error::immutable_update(Entity::Role, id));
         }
         let mut extra = role.extra;

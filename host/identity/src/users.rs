@@ -6,7 +6,7 @@ use archstone_model::{
     entity::Entity,
     federation::Membership,
     id::{DomainId, GroupId, ProjectId, UserId},
-    listing::Change,
+    listing::{Change, Listing},
     policy::Target,
     revocation::RevocationEvent,
     secret::Secret,
@@ -63,7 +63,7 @@ impl Identity {
     }
 
     /// Lists users. A caller with a domain-scoped token sees that domain only.
-    pub async fn users(&self, caller: &Caller, mut filter: UserFilter) -> Result<Vec<User>> {
+    pub async fn users(&self, caller: &Caller, mut filter: UserFilter) -> Result<Listing<User>> {
         let own_domain = caller.scope_domain_id();
         let mut target = Target::new();
         if let Some(domain_id) = own_domain {
@@ -73,12 +73,15 @@ impl Identity {
         if filter.domain_id.is_none() {
             filter.domain_id = own_domain.cloned();
         }
-        let mut users = {
-            filter.page = self.bounded(filter.page);
-            self.store.users(&filter).await?
-        };
+        filter.page = self.page_of(filter.page, None);
+        if let Some(marker) = &filter.page.marker {
+            let found = self.store.user(&UserId::from(marker.as_str())).await;
+            found.map_err(Error::missing_marker)?;
+        }
+        let found = self.store.users(&filter).await?;
+        let mut users = Listing::within(&filter.page, found);
         if let Some(domain_id) = own_domain {
-            users.retain(|user| user.domain_id == *domain_id);
+            users.entries.retain(|user| user.domain_id == *domain_id);
         }
         Ok(users)
     }
@@ -89,12 +92,15 @@ impl Identity {
     /// `Conflict` where the name is taken in the domain; `Invalid` where the domain does not exist
     /// or the password breaks the rules.
     pub async fn create_user(&self, caller: &Caller, creation: UserCreation) -> Result<User> {
+        let mut target = Target::new();
+        target.set_opt(
+            "target.user.domain_id",
+            creation.domain_id.as_ref().map(DomainId::as_str),
+        );
+        self.enforce(caller, "identity:create_user", target)?;
         let domain_id = creation
             .domain_id
             .unwrap_or_else(|| self.home_domain(caller));
-        let mut target = Target::new();
-        target.set("target.user.domain_id", domain_id.as_str());
-        self.enforce(caller, "identity:create_user", target)?;
         self.require_domain(&domain_id).await?;
         if let Some(project_id) = &creation.default_project_id {
             self.require_project_is_no_domain(project_id).await?;
@@ -220,6 +226,17 @@ impl Identity {
     /// `Unauthenticated` where the old password is wrong; `Invalid` where the new one breaks a
     /// rule.
     pub async fn change_own_password(
+        &self,
+        id: &UserId,
+        original: &Secret,
+        new: &Secret,
+    ) -> Result<()> {
+        let outcome = self.replace_own_password(id, original, new).await;
+        self.audit_own_password(id, &outcome);
+        outcome
+    }
+
+    async fn replace_own_password(
         &self,
         id: &UserId,
         original: &Secret,

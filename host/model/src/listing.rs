@@ -88,6 +88,13 @@ impl<T> Listing<T> {
         }
         Self { entries, cut_at }
     }
+
+    /// What was found for `page` itself. A full page counts as cut short: only the next one would
+    /// tell.
+    pub fn within(page: &Page, entries: Vec<T>) -> Self {
+        let cut_at = page.limit.filter(|limit| entries.len() as u64 >= *limit);
+        Self { entries, cut_at }
+    }
 }
 
 /// A change to one attribute in an update: leave it, or set it (`None` clears a nullable one).
@@ -148,5 +155,15 @@ mod tests {
         let cut = Listing::of(&page, vec![1, 2, 3]);
         assert_eq!((cut.entries, cut.cut_at), (vec![1, 2], Some(2)));
         assert_eq!(Listing::of(&Page::default(), vec![1]).cut_at, None);
+    }
+
+    #[test]
+    fn a_full_page_may_have_a_successor() {
+        let page = Page {
+            limit: Some(2),
+            marker: None,
+        };
+        assert_eq!(Listing::within(&page, vec![1, 2]).cut_at, Some(2));
+        assert_eq!(Listing::within(&page, vec![1]).cut_at, None);
     }
 }

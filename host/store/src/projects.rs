@@ -110,7 +110,7 @@ impl Store {
     }
 
     /// Deletes a project with what hangs on it: assignments, credentials, application credentials,
-    /// trusts, endpoint associations and limits.
+    /// trusts, endpoint associations and limits. Users whose default project it was have none then.
     ///
     /// # Errors
     /// `NotFound`; `InUse` where projects are below it.
@@ -129,6 +129,12 @@ impl Store {
             ] {
                 delete_where(tx, table, column, id.as_str()).await?;
             }
+            let unset = Query::update()
+                .table("user")
+                .value("default_project_id", sea_query::Value::String(None))
+                .and_where(Expr::col("default_project_id").eq(id.as_str()))
+                .to_owned();
+            tx.execute(&unset).await?;
             let deleted = delete_where(tx, "project", "id", id.as_str()).await.map_err(|error| {
                 if error.is_reference_violation() {
                     Error::InUse(format!(
@@ -207,7 +213,7 @@ impl Store {
             .collect())
     }
 
-    /// Deletes a disabled domain with everything in it, in one transaction.
+    /// Deletes a disabled domain with everything in it but its roles, in one transaction.
     ///
     /// # Errors
     /// `NotFound`.
@@ -231,8 +237,6 @@ impl Store {
                 ("system_assignment", "actor_id", "user"),
                 ("system_assignment", "actor_id", "group"),
                 ("assignment", "target_id", "project"),
-                ("assignment", "role_id", "role"),
-                ("system_assignment", "role_id", "role"),
                 ("credential", "user_id", "user"),
                 ("credential", "project_id", "project"),
                 ("application_credential", "user_id", "user"),
@@ -250,9 +254,6 @@ impl Store {
                 ("project_endpoint", "project_id", "project"),
                 ("project_endpoint_group", "project_id", "project"),
                 ("limit", "project_id", "project"),
-                ("implied_role", "prior_role_id", "role"),
-                ("implied_role", "implied_role_id", "role"),
-                ("role_option", "role_id", "role"),
             ] {
                 let delete = Query::delete()
                     .from_table(table)
@@ -261,7 +262,13 @@ impl Store {
                 tx.execute(&delete).await?;
             }
             delete_where(tx, "assignment", "target_id", id.as_str()).await?;
-            for table in ["user", "group", "role", "whitelisted_config", "sensitive_config", "id_mapping"] {
+            let unset = Query::update()
+                .table("user")
+                .value("default_project_id", sea_query::Value::String(None))
+                .and_where(Expr::col("default_project_id").in_subquery(in_domain("project")))
+                .to_owned();
+            tx.execute(&unset).await?;
+            for table in ["user", "group", "whitelisted_config", "sensitive_config", "id_mapping"] {
                 delete_where(tx, table, "domain_id", id.as_str()).await?;
             }
             delete_project_tree(tx, id).await?;

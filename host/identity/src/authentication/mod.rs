@@ -169,7 +169,10 @@ impl Identity {
 
     /// Whether a method can be used in a login.
     fn supports(&self, method: &str) -> bool {
-        self.options.auth_methods.iter().any(|known| known == method)
+        self.options
+            .auth_methods
+            .iter()
+            .any(|known| known == method)
             && (BUILT_IN.contains(&method) || self.plugins.method(method).is_some())
     }
 
