@@ -266,7 +266,7 @@ struct AppCredCreate {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RoleBody {
+pub(crate) struct RoleBody {
     #[schema(
         min_length = 1,
         max_length = 64,
@@ -276,6 +276,20 @@ struct RoleBody {
     id: Option<String>,
     #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
+}
+
+impl TryFrom<RoleBody> for RoleName {
+    type Error = ApiError;
+
+    fn try_from(role: RoleBody) -> Result<Self, ApiError> {
+        match (role.id, role.name) {
+            (Some(id), None) => Ok(Self::Id(id.into())),
+            (None, Some(name)) => Ok(Self::Name(name)),
+            (None, None) | (Some(_), Some(_)) => Err(ApiError::bad_request(
+                "Invalid input for field 'roles': give each role's id or its name.",
+            )),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -310,13 +324,7 @@ impl TryFrom<AppCredCreate> for ApplicationCredentialCreation {
             .map(|roles| {
                 roles
                     .into_iter()
-                    .map(|role| match (role.id, role.name) {
-                        (Some(id), None) => Ok(RoleName::Id(id.into())),
-                        (None, Some(name)) => Ok(RoleName::Name(name)),
-                        (None, None) | (Some(_), Some(_)) => Err(ApiError::bad_request(
-                            "Invalid input for field 'roles': give each role's id or its name.",
-                        )),
-                    })
+                    .map(RoleName::try_from)
                     .collect::<Result<Vec<_>, _>>()
             })
             .transpose()?;

@@ -24,6 +24,7 @@ use crate::{
     links::{BaseUrl, ListLinks},
     projects::ProjectView,
     query::ListQuery,
+    roles::RoleMembers,
     time::{iso, iso_without_zone},
 };
 
@@ -332,11 +333,7 @@ fn with_subject_token(mut response: Response, token: &str) -> Result {
 async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<Value> {
     let mut body = Map::new();
     body.insert("methods".to_owned(), json!(token.methods));
-    let shown_user = match &token.delegation {
-        Delegation::Trust(delegation) if delegation.trust.impersonation => &delegation.trustor,
-        _ => &token.user,
-    };
-    body.insert("user".to_owned(), render_user(shown_user, token));
+    body.insert("user".to_owned(), render_user(token.acting_user(), token));
     body.insert("audit_ids".to_owned(), json!(token.audit_ids));
     body.insert("expires_at".to_owned(), json!(iso(token.expires_at)));
     body.insert("issued_at".to_owned(), json!(iso(token.issued_at)));
@@ -362,7 +359,9 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
                     "name": project.name,
                 }),
             );
-            body.insert("is_domain".to_owned(), json!(project.is_domain));
+            if token.trust().is_none() {
+                body.insert("is_domain".to_owned(), json!(project.is_domain));
+            }
         }
         TokenScope::Domain(domain) => {
             body.insert("domain".to_owned(), render_domain(domain));
@@ -372,15 +371,11 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
         }
     }
     if token.scope != TokenScope::Unscoped {
-        let roles: Vec<_> = token
-            .roles
-            .iter()
-            .map(|role| json!({ "id": role.id, "name": role.name }))
-            .collect();
-        body.insert("roles".to_owned(), Value::Array(roles));
+        body.insert("roles".to_owned(), render_roles(token));
         if include_catalog {
             let project_id = token.project().map(|project| &project.id);
-            let catalog = app.identity.catalog_for(&token.user.id, project_id).await?;
+            let user = token.trust().map_or(&token.user, |trust| &trust.trustor);
+            let catalog = app.identity.catalog_for(&user.id, project_id).await?;
             body.insert("catalog".to_owned(), render_catalog(&catalog));
         }
     }
@@ -421,6 +416,22 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
         );
     }
     Ok(json!({ "token": body }))
+}
+
+/// A trust's roles are shown whole.
+fn render_roles(token: &ValidToken) -> Value {
+    match token.trust() {
+        Some(delegation) => delegation
+            .roles
+            .iter()
+            .map(|role| json!(RoleMembers::from(role.clone())))
+            .collect(),
+        None => token
+            .roles
+            .iter()
+            .map(|role| json!({ "id": role.id, "name": role.name }))
+            .collect(),
+    }
 }
 
 fn render_user(user: &UserRef, token: &ValidToken) -> Value {

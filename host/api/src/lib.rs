@@ -22,10 +22,13 @@ mod project_tags;
 mod projects;
 mod query;
 mod request_id;
+mod retired;
+mod revocations;
 mod roles;
 mod routes;
 mod service_providers;
 mod time;
+mod trusts;
 mod users;
 mod versions;
 

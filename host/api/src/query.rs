@@ -46,6 +46,11 @@ impl ListQuery {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether there is no parameter at all.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// Whether a parameter is present, with or without a value.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()

@@ -348,7 +348,24 @@ struct RoleUpdate {
 
 /// A role as clients see it.
 #[derive(Debug, Serialize)]
-struct RoleView {
+pub(crate) struct RoleView {
+    #[serde(flatten)]
+    role: RoleMembers,
+    links: SelfLink,
+}
+
+impl RoleView {
+    pub(crate) fn new(role: Role, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("roles/{}", role.id)),
+            role: role.into(),
+        }
+    }
+}
+
+/// A role without its link, as the tokens of a trust carry it.
+#[derive(Debug, Serialize)]
+pub(crate) struct RoleMembers {
     #[serde(flatten)]
     extra: Extra,
     id: RoleId,
@@ -356,13 +373,11 @@ struct RoleView {
     domain_id: Option<DomainId>,
     description: Option<String>,
     options: ResourceOptionsBody,
-    links: SelfLink,
 }
 
-impl RoleView {
-    fn new(role: Role, base_url: &BaseUrl) -> Self {
+impl From<Role> for RoleMembers {
+    fn from(role: Role) -> Self {
         Self {
-            links: base_url.self_link(format_args!("roles/{}", role.id)),
             extra: role.extra,
             id: role.id,
             name: role.name,

@@ -13,8 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials, domains,
-    federated_login, groups, health, identity_providers, mappings, project_tags, projects, roles,
-    service_providers, users, versions,
+    federated_login, groups, health, identity_providers, mappings, project_tags, projects, retired,
+    revocations, roles, service_providers, trusts, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -49,7 +49,10 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(identity_providers::routes())
                 .merge(mappings::routes())
                 .merge(service_providers::routes())
-                .merge(federated_login::routes()),
+                .merge(federated_login::routes())
+                .merge(trusts::routes())
+                .merge(revocations::routes())
+                .merge(retired::routes()),
         )
 }
 

@@ -7,7 +7,6 @@ use archstone_model::{
     id::{DomainId, GroupId, ProjectId, RoleId, UserId},
     policy::Target as PolicyTarget,
     project::{Domain, Project, ProjectFilter},
-    revocation::RevocationEvent,
     role::{Actor, Assignment, AssignmentFilter, Role, Target},
     roles::RoleInference,
     user::UserFilter,
@@ -157,7 +156,7 @@ impl Identity {
         Ok(())
     }
 
-    /// Takes a role away, with the tokens that carry it.
+    /// Takes a role away. Tokens go on with the roles that are left, and end where none is.
     ///
     /// # Errors
     /// `Missing` where there is no such assignment.
@@ -174,7 +173,6 @@ impl Identity {
             return Err(no_assignment(grant));
         }
         self.store.revoke_grant(grant).await?;
-        self.revoke_tokens_of(grant).await?;
         self.audit_grant(caller, "delete", grant);
         Ok(())
     }
@@ -210,32 +208,6 @@ impl Identity {
         } else {
             Err(Error::forbidden("the role belongs to another domain"))
         }
-    }
-
-    async fn revoke_tokens_of(&self, grant: &Assignment) -> Result<()> {
-        let users: Vec<UserId> = match &grant.actor {
-            Actor::User(id) => vec![id.clone()],
-            Actor::Group(id) => {
-                let members = self
-                    .store
-                    .users_of_group(id, &UserFilter::default())
-                    .await?;
-                members.into_iter().map(|user| user.id).collect()
-            }
-        };
-        for user_id in users {
-            let event = match &grant.target {
-                Target::Project(project_id) if !grant.inherited => {
-                    self.store
-                        .delete_application_credentials_in_project(&user_id, project_id)
-                        .await?;
-                    RevocationEvent::for_user_in_project(user_id, project_id.clone(), self.now())
-                }
-                _ => RevocationEvent::for_user(user_id, self.now()),
-            };
-            self.revoke(event).await?;
-        }
-        Ok(())
     }
 
     /// Asks policy about a grant, then refuses what does not exist. Gives the role, if one is named.

@@ -30,8 +30,9 @@ impl Caller {
         &self.token
     }
 
+    /// The user that policy and ownership look at: the trustor, where a trust impersonates.
     pub fn user_id(&self) -> &UserId {
-        &self.token.user.id
+        &self.token.acting_user().id
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
@@ -86,7 +87,11 @@ impl Identity {
         let token = self
             .validate_now(token)
             .await
-            .map_err(Error::into_unauthenticated)?;
+            .map_err(|error| match error {
+                // What a token hung on does not hold any more; to its bearer it has ended.
+                Error::Forbidden { reason } => Error::unauthenticated(reason),
+                other => other.into_unauthenticated(),
+            })?;
         if token.methods.iter().any(|method| method == "ec2credential") {
             return Err(Error::forbidden(
                 "EC2 credential tokens cannot be used for authorization",
@@ -164,9 +169,10 @@ impl Identity {
 /// What policy rules may read of a token.
 fn project(token: &ValidToken) -> Credentials {
     let trust = token.trust();
+    let user = token.acting_user();
     Credentials {
-        user_id: Some(token.user.id.to_string()),
-        user_domain_id: Some(token.user.domain.id.to_string()),
+        user_id: Some(user.id.to_string()),
+        user_domain_id: Some(user.domain.id.to_string()),
         project_id: token.project().map(|project| project.id.to_string()),
         project_domain_id: token.project().map(|project| project.domain.id.to_string()),
         domain_id: token.scope_domain().map(|domain| domain.id.to_string()),

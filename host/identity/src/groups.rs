@@ -7,6 +7,7 @@ use archstone_model::{
     listing::{Change, Listing, Page},
     policy::Target,
     revocation::RevocationEvent,
+    role::{Actor, AssignmentFilter},
     user::{Group, GroupFilter, GroupPatch, User, UserFilter},
 };
 
@@ -120,7 +121,8 @@ impl Identity {
         Ok(updated)
     }
 
-    /// Deletes a group. Its members lose the tokens they hold, which may carry its roles.
+    /// Deletes a group. If it has roles, its members lose the tokens they hold, which may carry
+    /// them.
     pub async fn delete_group(&self, caller: &Caller, id: &GroupId) -> Result<()> {
         let found = self.store.group(id).await;
         self.enforce(
@@ -133,8 +135,13 @@ impl Identity {
             .store
             .users_of_group(id, &UserFilter::default())
             .await?;
+        let filter = AssignmentFilter {
+            actors: vec![Actor::Group(id.clone())],
+            ..AssignmentFilter::default()
+        };
+        let had_roles = !self.store.assignments(&filter).await?.is_empty();
         self.store.delete_group(id).await?;
-        for member in members {
+        for member in members.into_iter().filter(|_| had_roles) {
             self.revoke(RevocationEvent::for_user(member.id, self.now()))
                 .await?;
         }

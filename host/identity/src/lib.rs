@@ -20,10 +20,12 @@ mod options;
 mod passwords;
 mod plugin_state;
 mod projects;
+mod revocations;
 mod roles;
 mod scope;
 mod subject;
 mod tokens;
+mod trusts;
 mod users;
 
 use std::sync::Arc;
@@ -60,6 +62,7 @@ pub use crate::{
         ValidToken,
     },
     tokens::ValidationOptions,
+    trusts::TrustCreation,
     users::{UserChange, UserCreation},
 };
 

@@ -16,6 +16,11 @@ pub struct Options {
     pub allow_expired_window: TimeDelta,
     /// `[token] allow_rescope_scoped_token`
     pub allow_rescope_scoped_token: bool,
+    /// `[token] revoke_by_id`: which answer the list of revoked PKI tokens, which is no more, gives.
+    pub revoke_by_id: bool,
+    /// `[revoke] expiration_buffer`: how long a revocation is kept after the last token that it
+    /// can touch has expired.
+    pub revocation_buffer: TimeDelta,
     /// `[receipt] expiration`
     pub receipt_lifetime: TimeDelta,
     /// `[identity] default_domain_id`
@@ -32,6 +37,8 @@ pub struct Options {
     pub strict_domain_names: bool,
     /// `[assignment] prohibited_implied_role`
     pub prohibited_implied_roles: Vec<String>,
+    /// `[trust] max_redelegation_count`: how many trusts may follow one in a chain.
+    pub max_redelegation_count: i32,
     /// How far a project may be from its domain: `[DEFAULT] max_project_tree_depth`
     pub max_project_tree_depth: u32,
     /// `[DEFAULT] max_db_limit`: the most entries of a list that a client gets at once.
@@ -86,6 +93,8 @@ impl Default for Options {
             token_lifetime: TimeDelta::hours(1),
             allow_expired_window: TimeDelta::hours(48),
             allow_rescope_scoped_token: true,
+            revoke_by_id: true,
+            revocation_buffer: TimeDelta::minutes(30),
             receipt_lifetime: TimeDelta::minutes(5),
             default_domain_id: DomainId::new("default"),
             list_limit: None,
@@ -94,6 +103,7 @@ impl Default for Options {
             strict_project_names: false,
             strict_domain_names: false,
             prohibited_implied_roles: vec!["admin".to_owned()],
+            max_redelegation_count: 3,
             max_project_tree_depth: 5,
             federation: FederationOptions::default(),
             max_db_limit: 1000,

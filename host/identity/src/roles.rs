@@ -7,8 +7,7 @@ use archstone_model::{
     listing::{Change, Listing, Page},
     policy::Target,
     project::ResourceOptions,
-    revocation::RevocationEvent,
-    role::{ImpliedRole, Role, RoleFilter, RolePatch},
+    role::{Actor, AssignmentFilter, ImpliedRole, Role, RoleFilter, RolePatch, Target as Place},
     roles::RoleInference,
 };
 
@@ -136,6 +135,8 @@ impl Identity {
         Ok(updated)
     }
 
+    /// Deletes a role. Tokens go on with the roles that are left; what a user let a program do in a
+    /// project where they had it ends.
     pub async fn delete_role(&self, caller: &Caller, id: &RoleId) -> Result<()> {
         let role = self.known_role(caller, "identity:delete_role", id).await?;
         let action = if role.domain_id.is_some() {
@@ -147,12 +148,20 @@ impl Identity {
         if role.options.immutable == Some(true) {
             return Err(Error::immutable_delete(Entity::Role, id));
         }
-        self.store.delete_role(id).await?;
-        self.revoke(RevocationEvent {
+        let filter = AssignmentFilter {
             role_id: Some(id.clone()),
-            ..RevocationEvent::at(self.now())
-        })
-        .await?;
+            ..AssignmentFilter::default()
+        };
+        for assignment in self.store.assignments(&filter).await? {
+            if let (Actor::User(user_id), Place::Project(project_id)) =
+                (&assignment.actor, &assignment.target)
+            {
+                self.store
+                    .delete_application_credentials_in_project(user_id, project_id)
+                    .await?;
+            }
+        }
+        self.store.delete_role(id).await?;
         self.audit_write(caller, "delete", Entity::Role, id.as_str());
         Ok(())
     }

@@ -3,10 +3,11 @@
 //! login.
 
 use archstone_model::{
-    credential::{ApplicationCredential, Trust},
+    credential::ApplicationCredential,
     id::{DomainId, GroupId, IdentityProviderId, ProjectId, ProtocolId, RoleId, UserId},
     revocation::RevocationSubject,
-    role::RoleRef,
+    role::{Role, RoleRef},
+    trust::Trust,
 };
 use chrono::{DateTime, Utc};
 
@@ -60,6 +61,8 @@ pub struct TrustDelegation {
     pub trust: Trust,
     pub trustor: UserRef,
     pub trustee: UserRef,
+    /// What the trust gives, implied roles included.
+    pub roles: Vec<Role>,
 }
 
 /// The external identity provider that vouched for the user.
@@ -136,6 +139,14 @@ impl ValidToken {
         match &self.delegation {
             Delegation::Trust(delegation) => Some(delegation),
             _ => None,
+        }
+    }
+
+    /// The user that the bearer acts as: the trustor, where a trust impersonates.
+    pub fn acting_user(&self) -> &UserRef {
+        match self.trust() {
+            Some(delegation) if delegation.trust.impersonation => &delegation.trustor,
+            _ => &self.user,
         }
     }
 

@@ -70,7 +70,7 @@ impl Identity {
         Ok(token)
     }
 
-    /// Revokes a token: its own user may, or an administrator.
+    /// Revokes a token and those made from it: its own user may, or an administrator.
     ///
     /// # Errors
     /// `NotFound` where it is not valid, `ForbiddenAction`.
@@ -78,19 +78,20 @@ impl Identity {
         let subject = subject.ok_or_else(no_token_given)?;
         let token = self.validate(subject, TimeDelta::zero()).await?;
         self.enforce(caller, "identity:revoke_token", token_target(&token))?;
-        self.revoke(RevocationEvent::for_token(
-            token.audit_id().to_owned(),
-            self.now(),
-        ))
-        .await?;
+        let audit_id = || token.audit_id().to_owned();
+        self.revoke(RevocationEvent::for_token(audit_id(), self.now()))
+            .await?;
+        self.revoke(RevocationEvent::for_descendants(audit_id(), self.now()))
+            .await?;
         self.audit_write(caller, "revoke", Entity::Token, token.audit_id());
         Ok(())
     }
 
-    /// Records a revocation.
+    /// Records a revocation, and forgets those that no token can be touched by any more.
     pub(crate) async fn revoke(&self, event: RevocationEvent) -> Result<()> {
+        let kept = self.options.token_lifetime + self.options.revocation_buffer;
         self.store
-            .record_revocation(&event)
+            .record_revocation(&event, self.now() - kept)
             .await
             .map_err(Error::from)
     }
@@ -199,9 +200,24 @@ impl Identity {
                 let delegation = Delegation::ApplicationCredential(Box::new(credential));
                 (TokenScope::Project(project), delegation, roles)
             }
-            TokenKind::Trust { .. }
-            | TokenKind::OAuth1 { .. }
-            | TokenKind::OAuth2MutualTls { .. } => {
+            TokenKind::Trust {
+                project_id,
+                trust_id,
+            } => {
+                let given = self
+                    .trust_scope(&user, &trust_id.as_str().into(), &inference)
+                    .await?;
+                if project_id.as_deref() != Some(given.project.id.as_str()) {
+                    return Err(no_token("the trust is for another project"));
+                }
+                let delegation = Delegation::Trust(Box::new(given.delegation));
+                (
+                    TokenScope::Project(given.project),
+                    delegation,
+                    given.role_ids,
+                )
+            }
+            TokenKind::OAuth1 { .. } | TokenKind::OAuth2MutualTls { .. } => {
                 // Issued by a Keystone beside this server; delegations of these kinds are not
                 // evaluated here yet, and what is not evaluated is not accepted.
                 return Err(no_token("tokens of this kind are not supported yet"));
@@ -232,7 +248,7 @@ impl Identity {
         })
     }
 
-    async fn token_user(&self, id: &UserId) -> Result<UserRef> {
+    pub(crate) async fn token_user(&self, id: &UserId) -> Result<UserRef> {
         let user = self.store.user(id).await?;
         if !self.compliance.is_enabled(&user, self.now()) {
             return Err(no_token(format!("user {id} is disabled")));
@@ -241,7 +257,7 @@ impl Identity {
         Ok(UserRef::new(user, domain))
     }
 
-    async fn token_domain(&self, id: &DomainId) -> Result<DomainRef> {
+    pub(crate) async fn token_domain(&self, id: &DomainId) -> Result<DomainRef> {
         let domain = self.store.domain(id).await?;
         if domain.enabled {
             Ok(domain.into())
@@ -250,7 +266,7 @@ impl Identity {
         }
     }
 
-    async fn token_project(&self, id: &ProjectId) -> Result<(ProjectRef, Place)> {
+    pub(crate) async fn token_project(&self, id: &ProjectId) -> Result<(ProjectRef, Place)> {
         let project = self.store.project(id).await?;
         if !project.enabled {
             return Err(no_token(format!("project {id} is disabled")));

@@ -180,7 +180,8 @@ impl Identity {
         };
         let mut extra = user.extra.clone();
         extra.extend(change.extra);
-        let loses_tokens = password.is_set() || change.enabled == Change::Set(false);
+        let loses_tokens = matches!(password, Change::Set(Some(_)))
+            || (user.enabled && change.enabled == Change::Set(false));
         let updated = self
             .store
             .update_user(

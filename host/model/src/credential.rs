@@ -1,11 +1,11 @@
-//! Things a user authenticates or delegates with besides a password: credentials, application
-//! credentials with their access rules, and trusts.
+//! Things a user authenticates or delegates with besides a password: credentials, and application
+//! credentials with their access rules.
 
 use chrono::{DateTime, Utc};
 
 use crate::{
     Extra,
-    id::{AccessRuleId, ApplicationCredentialId, CredentialId, ProjectId, RoleId, TrustId, UserId},
+    id::{AccessRuleId, ApplicationCredentialId, CredentialId, ProjectId, RoleId, UserId},
     listing::Page,
 };
 
@@ -173,31 +173,6 @@ fn path_matches(pattern: &str, path: &[u8]) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct ApplicationCredentialFilter {
     pub name: Option<String>,
-    pub page: Page,
-}
-
-/// A trust: the trustor lets the trustee act in a project with some roles.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trust {
-    pub id: TrustId,
-    pub trustor_user_id: UserId,
-    pub trustee_user_id: UserId,
-    pub project_id: Option<ProjectId>,
-    pub impersonation: bool,
-    pub roles: Vec<RoleId>,
-    pub expires_at: Option<DateTime<Utc>>,
-    pub deleted_at: Option<DateTime<Utc>>,
-    pub remaining_uses: Option<i32>,
-    pub redelegated_trust_id: Option<TrustId>,
-    pub redelegation_count: Option<i32>,
-    pub extra: Extra,
-}
-
-/// Which trusts to list.
-#[derive(Debug, Clone, Default)]
-pub struct TrustFilter {
-    pub trustor_user_id: Option<UserId>,
-    pub trustee_user_id: Option<UserId>,
     pub page: Page,
 }
 

@@ -16,6 +16,7 @@ pub mod role;
 pub mod roles;
 pub mod scope;
 pub mod secret;
+pub mod trust;
 pub mod user;
 
 /// Attributes outside an entity's schema, kept and returned as the client sent them.

@@ -60,6 +60,22 @@ impl RevocationEvent {
         }
     }
 
+    /// Everything that a trust gave.
+    pub fn for_trust(trust_id: TrustId, now: DateTime<Utc>) -> Self {
+        Self {
+            trust_id: Some(trust_id),
+            ..Self::at(now)
+        }
+    }
+
+    /// The tokens made from one token, by its audit id.
+    pub fn for_descendants(audit_id: String, now: DateTime<Utc>) -> Self {
+        Self {
+            audit_chain_id: Some(audit_id),
+            ..Self::at(now)
+        }
+    }
+
     /// A single token, by its own audit id.
     pub fn for_token(audit_id: String, now: DateTime<Utc>) -> Self {
         Self {

@@ -23,6 +23,7 @@ mod roles;
 mod row;
 mod schema;
 mod service_providers;
+mod trusts;
 mod url;
 mod users;
 

@@ -19,6 +19,7 @@ use crate::{
     federation::delete_providers_of_domain,
     filter::{by_name, by_page},
     row::Row,
+    trusts::delete_trusts_of,
     users::delete_where,
     write,
 };
@@ -120,7 +121,6 @@ impl Store {
                 ("assignment", "target_id"),
                 ("credential", "project_id"),
                 ("application_credential", "project_id"),
-                ("trust", "project_id"),
                 ("project_endpoint", "project_id"),
                 ("project_endpoint_group", "project_id"),
                 ("limit", "project_id"),
@@ -135,6 +135,7 @@ impl Store {
                 .and_where(Expr::col("default_project_id").eq(id.as_str()))
                 .to_owned();
             tx.execute(&unset).await?;
+            delete_trusts_of(tx, Expr::col("project_id").eq(id.as_str())).await?;
             let deleted = delete_where(tx, "project", "id", id.as_str()).await.map_err(|error| {
                 if error.is_reference_violation() {
                     Error::InUse(format!(
@@ -227,6 +228,13 @@ impl Store {
         };
         write!(self, tx => {
             delete_providers_of_domain(tx, id).await?;
+            for (column, owner) in [
+                ("trustor_user_id", "user"),
+                ("trustee_user_id", "user"),
+                ("project_id", "project"),
+            ] {
+                delete_trusts_of(tx, Expr::col(column).in_subquery(in_domain(owner))).await?;
+            }
             for (table, column, owner) in [
                 ("user_group_membership", "user_id", "user"),
                 ("user_group_membership", "group_id", "group"),
@@ -242,9 +250,6 @@ impl Store {
                 ("application_credential", "user_id", "user"),
                 ("application_credential", "project_id", "project"),
                 ("access_rule", "user_id", "user"),
-                ("trust", "trustor_user_id", "user"),
-                ("trust", "trustee_user_id", "user"),
-                ("trust", "project_id", "project"),
                 ("federated_user", "user_id", "user"),
                 ("nonlocal_user", "user_id", "user"),
                 ("local_user", "user_id", "user"),

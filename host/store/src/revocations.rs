@@ -2,7 +2,7 @@
 
 use archstone_model::revocation::RevocationEvent;
 use chrono::{DateTime, Utc};
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::{
     Result, Store,
@@ -12,9 +12,19 @@ use crate::{
 };
 
 impl Store {
-    pub async fn record_revocation(&self, event: &RevocationEvent) -> Result<()> {
+    /// Records an event, and deletes those that were made before `oldest`.
+    pub async fn record_revocation(
+        &self,
+        event: &RevocationEvent,
+        oldest: DateTime<Utc>,
+    ) -> Result<()> {
         write!(self, tx => {
             let dialect = tx.dialect();
+            let delete = Query::delete()
+                .from_table("revocation_event")
+                .and_where(Expr::col("revoked_at").lt(time(dialect, oldest)))
+                .to_owned();
+            tx.execute(&delete).await?;
             let insert = Query::insert()
                 .into_table("revocation_event")
                 .columns([
@@ -47,38 +57,45 @@ impl Store {
         issued_at: DateTime<Utc>,
     ) -> Result<Vec<RevocationEvent>> {
         let mut session = self.db.session().await?;
-        let query = Query::select()
-            .columns([
-                "domain_id",
-                "project_id",
-                "user_id",
-                "role_id",
-                "trust_id",
-                "consumer_id",
-                "access_token_id",
-                "issued_before",
-                "expires_at",
-                "revoked_at",
-                "audit_id",
-                "audit_chain_id",
-            ])
-            .from("revocation_event")
+        let mut query = select();
+        query
             .and_where(Expr::col("issued_before").gte(time(session.dialect(), issued_at)))
-            .order_by("id", Order::Asc)
-            .to_owned();
+            .order_by("id", Order::Asc);
         session.fetch_all(&query).await?.iter().map(read).collect()
     }
 
-    /// Deletes events older than any token can be.
-    pub async fn purge_revocations(&self, before: DateTime<Utc>) -> Result<u64> {
-        write!(self, tx => {
-            let delete = Query::delete()
-                .from_table("revocation_event")
-                .and_where(Expr::col("revoked_at").lt(time(tx.dialect(), before)))
-                .to_owned();
-            tx.execute(&delete).await?
-        })
+    /// The events made after `since`, or all that are kept, oldest first.
+    pub async fn revocations(&self, since: Option<DateTime<Utc>>) -> Result<Vec<RevocationEvent>> {
+        let mut session = self.db.session().await?;
+        let mut query = select();
+        if let Some(since) = since {
+            query.and_where(Expr::col("revoked_at").gt(time(session.dialect(), since)));
+        }
+        query
+            .order_by("revoked_at", Order::Asc)
+            .order_by("id", Order::Asc);
+        session.fetch_all(&query).await?.iter().map(read).collect()
     }
+}
+
+fn select() -> SelectStatement {
+    Query::select()
+        .columns([
+            "domain_id",
+            "project_id",
+            "user_id",
+            "role_id",
+            "trust_id",
+            "consumer_id",
+            "access_token_id",
+            "issued_before",
+            "expires_at",
+            "revoked_at",
+            "audit_id",
+            "audit_chain_id",
+        ])
+        .from("revocation_event")
+        .to_owned()
 }
 
 fn read(row: &Row) -> Result<RevocationEvent> {

@@ -120,7 +120,8 @@ impl Store {
         })
     }
 
-    /// Deletes a role with its assignments and implications.
+    /// Deletes a role with its assignments and implications. Trusts keep its id, and so are good
+    /// for nothing any more: they do not silently give less than was agreed.
     ///
     /// # Errors
     /// `NotFound`.
@@ -132,7 +133,6 @@ impl Store {
                 ("implied_role", "prior_role_id"),
                 ("implied_role", "implied_role_id"),
                 ("application_credential_role", "role_id"),
-                ("trust_role", "role_id"),
                 ("role_option", "role_id"),
             ] {
                 delete_where(tx, table, column, id.as_str()).await?;

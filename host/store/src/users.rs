@@ -20,6 +20,7 @@ use crate::{
     extra::{json, opt_time, read_user_option, time, user_option_rows},
     filter::{by_name, by_page},
     row::Row,
+    trusts::delete_trusts_of,
     write,
 };
 
@@ -333,14 +334,15 @@ pub(crate) async fn delete_with_belongings(tx: &mut Session, id: &str) -> Result
         ("credential", "user_id"),
         ("application_credential", "user_id"),
         ("access_rule", "user_id"),
-        ("trust", "trustor_user_id"),
-        ("trust", "trustee_user_id"),
         ("federated_user", "user_id"),
         ("nonlocal_user", "user_id"),
         ("local_user", "user_id"),
         ("user_option", "user_id"),
     ] {
         delete_where(tx, table, column, id).await?;
+    }
+    for side in ["trustor_user_id", "trustee_user_id"] {
+        delete_trusts_of(tx, Expr::col(side).eq(id)).await?;
     }
     delete_where(tx, "user", "id", id).await
 }

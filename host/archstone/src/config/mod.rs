@@ -187,6 +187,12 @@ fn identity(source: &Source) -> Result<Options> {
             "allow_rescope_scoped_token",
             defaults.allow_rescope_scoped_token,
         )?,
+        revoke_by_id: source.bool("token", "revoke_by_id", defaults.revoke_by_id)?,
+        revocation_buffer: source.seconds(
+            "revoke",
+            "expiration_buffer",
+            defaults.revocation_buffer,
+        )?,
         receipt_lifetime: source.seconds("receipt", "expiration", defaults.receipt_lifetime)?,
         default_domain_id: source
             .text("identity", "default_domain_id")?
@@ -201,6 +207,9 @@ fn identity(source: &Source) -> Result<Options> {
         prohibited_implied_roles: source
             .list("assignment", "prohibited_implied_role")?
             .unwrap_or(defaults.prohibited_implied_roles),
+        max_redelegation_count: source
+            .integer("trust", "max_redelegation_count", ..)?
+            .unwrap_or(defaults.max_redelegation_count),
         max_project_tree_depth: source
             .integer("DEFAULT", "max_project_tree_depth", 0..)?
             .unwrap_or(defaults.max_project_tree_depth),

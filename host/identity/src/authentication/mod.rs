@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use archstone_model::{
     entity::Entity,
-    id::{ApplicationCredentialId, UserId},
+    id::{ApplicationCredentialId, TrustId, UserId},
     roles::RoleInference,
     secret::Secret,
+    trust::Trust,
     user::User,
 };
 use archstone_token::{AuditId, AuditIds, OpenedToken, TokenKind, TokenPayload};
@@ -229,11 +230,23 @@ impl Identity {
                 }
             }
             RequestedScope::System => TokenKind::System,
-            RequestedScope::Trust(id) => {
-                return Err(Error::unauthenticated(format!(
-                    "trust {id} cannot be used here"
-                )));
-            }
+            RequestedScope::Trust(id) => self.trust_kind(id).await?,
+        })
+    }
+
+    /// The kind of token that a trust gives, in a project that can be used.
+    async fn trust_kind(&self, id: &TrustId) -> Result<TokenKind> {
+        let chain = self.usable_trust(id).await?;
+        let project_id = chain.into_iter().next().and_then(|trust| trust.project_id);
+        let Some(project_id) = project_id else {
+            return Err(Error::Missing("Could not find project: None.".to_owned()));
+        };
+        let project = self
+            .login_project(&ProjectReference::Id(project_id))
+            .await?;
+        Ok(TokenKind::Trust {
+            project_id: Some(project.id.into_string()),
+            trust_id: id.to_string(),
         })
     }
 
@@ -258,6 +271,17 @@ impl Identity {
         Ok((!roles.is_empty()).then(|| project.id.into_string()))
     }
 
+    /// Counts a token off a trust that gives only so many.
+    async fn use_trust(&self, trust: &Trust) -> Result<()> {
+        if trust.remaining_uses.is_some() && !self.store.consume_trust(&trust.id).await? {
+            return Err(Error::forbidden(format!(
+                "no remaining uses for trust {}",
+                trust.id
+            )));
+        }
+        Ok(())
+    }
+
     /// Makes the token, if everything it would say holds.
     async fn issue(&self, user_id: UserId, kind: TokenKind, proof: Proof) -> Result<IssuedToken> {
         let now = self.now().trunc_subsecs(0);
@@ -265,6 +289,12 @@ impl Identity {
         if let Some(id) = kind.application_credential_id() {
             let credential = self.store.application_credential(&id.into()).await?;
             expires_at = credential
+                .expires_at
+                .map_or(expires_at, |end| expires_at.min(end));
+        }
+        if let Some(id) = kind.trust_id() {
+            let trust = self.store.trust(&id.into()).await?;
+            expires_at = trust
                 .expires_at
                 .map_or(expires_at, |end| expires_at.min(end));
         }
@@ -290,6 +320,9 @@ impl Identity {
             .tokens
             .seal(&opened.payload, now)
             .map_err(Error::internal)?;
+        if let Some(delegation) = subject.trust() {
+            self.use_trust(&delegation.trust).await?;
+        }
         Ok(IssuedToken {
             token: Secret::new(token),
             subject: Arc::new(subject),
