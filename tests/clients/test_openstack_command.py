@@ -169,6 +169,34 @@ def test_roles_are_assigned_on_projects_domains_and_the_system(openstack):
     assert assignments(openstack, "--user", "anna") == set()
 
 
+def test_a_trust_is_given_used_and_taken_back(openstack):
+    project = openstack("project", "create", "grove")
+    openstack("user", "create", "truman", "--password", "x")
+    openstack("user", "create", "trudy", "--password", "y")
+    openstack("role", "add", "member", "--user", "truman", "--project", "grove")
+    here = {"project_name": "grove", "project_domain_id": "default", "user_domain_id": "default"}
+    truman = openstack.as_user(username="truman", password="x", **here)
+    give = ("--project", project["id"], "--role", "member", "--expiration", "2099-01-02T03:04:05")
+    ids = [openstack("user", "show", name)["id"] for name in ("truman", "trudy")]
+    made = truman("trust", "create", *give, "--impersonate", *ids)
+    assert (made["impersonation"], made["trustor_user_id"], made["trustee_user_id"]) == (True, *ids)
+    assert made["expires_at"] == "2099-01-02T03:04:05.000000Z"
+    assert truman("trust", "show", made["id"])["project_id"] == project["id"]
+    assert [row["ID"] for row in openstack("trust", "list")] == [made["id"]]
+    assert [row["ID"] for row in truman("trust", "list", "--trustor", ids[0])] == [made["id"]]
+
+    trudy = openstack.as_user(username="trudy", password="y", user_domain_id="default", trust_id=made["id"])
+    token = trudy("token", "issue")
+    assert (token["project_id"], token["user_id"]) == (project["id"], ids[0])
+    with pytest.raises(CommandFailed, match="403"):
+        trudy("application", "credential", "create", "kept for later")
+
+    truman("trust", "delete", made["id"])
+    assert truman("trust", "list", "--trustor", ids[0]) == []
+    with pytest.raises(CommandFailed, match="401"):
+        trudy("token", "issue")
+
+
 def test_services_and_endpoints_make_the_catalog(openstack):
     openstack("region", "create", "north", "--description", "cold")
     service = openstack("service", "create", "--name", "nova", "--description", "Compute", "compute")

@@ -78,3 +78,33 @@ def test_a_user_deleted_while_others_log_in(server, admin):
         statuses = race(number)
         assert statuses[0] == 204
         assert set(statuses[1:]) <= {201, 401}
+
+
+def test_a_trust_gives_no_more_tokens_than_it_has_uses(server, admin):
+    uses = 5
+    role = admin.get("/roles?name=member").ok()["roles"][0]["id"]
+    project = admin.post("/projects", project={"name": "lent"}).ok()["project"]["id"]
+    lender, borrower = (
+        admin.post("/users", user={"name": name, "password": "x"}).ok()["user"]["id"] for name in ("lender", "borrower")
+    )
+    admin.put(f"/projects/{project}/users/{lender}/roles/{role}").ok()
+    trust = (
+        admin.as_user(lender, "x", {"project": {"id": project}})
+        .post(
+            "/OS-TRUST/trusts",
+            trust={
+                "trustor_user_id": lender,
+                "trustee_user_id": borrower,
+                "project_id": project,
+                "impersonation": True,
+                "roles": [{"id": role}],
+                "remaining_uses": uses,
+            },
+        )
+        .ok()["trust"]["id"]
+    )
+    scope = {"OS-TRUST:trust": {"id": trust}}
+    answers = Counter(at_once(lambda writer: Api(server).login(borrower, "x", scope).status))
+    assert answers[201] == uses
+    assert set(answers) <= {201, 401, 403}
+    Api(server).login(borrower, "x", scope).fails(401)

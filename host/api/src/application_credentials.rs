@@ -12,7 +12,6 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -26,7 +25,7 @@ use crate::{
     links::{BaseUrl, ListLinks},
     projects::ResourceOptionsBody,
     query::ListQuery,
-    time::iso_without_zone,
+    time::{expiry, iso_without_zone},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -361,19 +360,6 @@ impl TryFrom<AppCredCreate> for ApplicationCredentialCreation {
     }
 }
 
-fn expiry(text: &str) -> Result<DateTime<Utc>, ApiError> {
-    let text = text.strip_suffix('Z').unwrap_or(text);
-    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
-        .map(|time| time.and_utc())
-        .map_err(|_| {
-            ApiError::bad_request(
-                "Timestamp not in expected format. The server could not comply with the request \
-                 since it is either malformed or otherwise incorrect. The client is assumed to be \
-                 in error.",
-            )
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,17 +371,6 @@ mod tests {
                 ApplicationCredentialCreation::try_from(request.application_credential)
             })
             .is_ok()
-    }
-
-    #[test]
-    fn an_expiry_is_utc_with_and_without_a_z() -> Result<(), ApiError> {
-        assert_eq!(
-            expiry("2030-01-01T00:00:00")?,
-            expiry("2030-01-01T00:00:00.0Z")?
-        );
-        assert!(expiry("2030-01-01T01:00:00+01:00").is_err());
-        assert!(expiry("tomorrow").is_err());
-        Ok(())
     }
 
     #[test]

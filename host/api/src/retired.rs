@@ -1,7 +1,11 @@
-//! Routes that only say that what they were for is no more: lists of revoked PKI tokens, and the
-//! certificates that signed them.
+//! Routes that Keystone has without serving anything: what was for PKI tokens, which are no more,
+//! and reads where there is nothing to read.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -14,6 +18,26 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(revoked_pki_tokens))
         .routes(routes!(ca_certificate))
         .routes(routes!(signing_certificates))
+        .routes(routes!(password))
+}
+
+/// Routes outside of `/v3`.
+pub(crate) fn unversioned_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(static_files))
+}
+
+/// No password can be read. `POST` changes it.
+#[utoipa::path(get, path = "/users/{user_id}/password", tag = "retired",
+    params(("user_id" = String, Path)), responses((status = 405)))]
+async fn password() -> impl IntoResponse {
+    ([(header::ALLOW, "POST")], ApiError::method_not_allowed())
+}
+
+/// Files that belong to no API; there are none.
+#[utoipa::path(get, path = "/static/{*filename}", tag = "retired",
+    params(("filename" = String, Path)), responses((status = 404)))]
+async fn static_files() -> ApiError {
+    ApiError::unknown_url()
 }
 
 /// Once listed revoked PKI tokens; never does.

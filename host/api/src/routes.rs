@@ -32,6 +32,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(ApiDoc::openapi())
         .merge(versions::routes())
         .merge(health::routes())
+        .merge(retired::unversioned_routes())
         .nest(
             "/v3",
             OpenApiRouter::new()
