@@ -176,10 +176,11 @@ def test_a_trust_is_given_used_and_taken_back(openstack):
     openstack("role", "add", "member", "--user", "truman", "--project", "grove")
     here = {"project_name": "grove", "project_domain_id": "default", "user_domain_id": "default"}
     truman = openstack.as_user(username="truman", password="x", **here)
-    give = ("--project", project["id"], "--role", "member", "--expiration", "2099-01-02T03:04:05")
+    role = openstack("role", "show", "member")["id"]
+    give = ("--project", project["id"], "--role", role, "--expiration", "2099-01-02T03:04:05")
     ids = [openstack("user", "show", name)["id"] for name in ("truman", "trudy")]
     made = truman("trust", "create", *give, "--impersonate", *ids)
-    assert (made["impersonation"], made["trustor_user_id"], made["trustee_user_id"]) == (True, *ids)
+    assert (made["is_impersonation"], made["trustor_user_id"], made["trustee_user_id"]) == (True, *ids)
     assert made["expires_at"] == "2099-01-02T03:04:05.000000Z"
     assert truman("trust", "show", made["id"])["project_id"] == project["id"]
     assert [row["ID"] for row in openstack("trust", "list")] == [made["id"]]
