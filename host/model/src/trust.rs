@@ -84,7 +84,8 @@ impl Trust {
         if !self.roles.iter().all(|role| parent.roles.contains(role)) {
             return Err(NotWithin::Roles);
         }
-        if self.project_id != parent.project_id {
+        // Without a project it gives nothing.
+        if self.project_id.is_some() && self.project_id != parent.project_id {
             return Err(NotWithin::Project);
         }
         if self.impersonation && !parent.impersonation {
@@ -188,6 +189,11 @@ mod tests {
             }),
             NotWithin::LimitedUses
         );
+        let nowhere = Trust {
+            project_id: None,
+            ..parent()
+        };
+        assert_eq!(child().check_within(&nowhere, 3), Err(NotWithin::Project));
         let plain = Trust {
             impersonation: false,
             ..parent()
