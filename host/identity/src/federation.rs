@@ -51,7 +51,15 @@ impl Identity {
     ) -> Result<Vec<IdentityProvider>> {
         self.enforce(caller, "identity:list_identity_providers", Target::new())?;
         filter.page = self.bounded(filter.page);
-        Ok(self.store.identity_providers(&filter).await?)
+        let mut providers = self.store.identity_providers(&filter).await?;
+        // Some databases compare without regard to case.
+        providers.retain(|it| {
+            filter
+                .ids
+                .iter()
+                .all(|wanted| wanted.accepts(it.id.as_str()))
+        });
+        Ok(providers)
     }
 
     /// # Errors
@@ -243,7 +251,14 @@ impl Identity {
     ) -> Result<Vec<ServiceProvider>> {
         self.enforce(caller, "identity:list_service_providers", Target::new())?;
         filter.page = self.bounded(filter.page);
-        Ok(self.store.service_providers(&filter).await?)
+        let mut providers = self.store.service_providers(&filter).await?;
+        providers.retain(|it| {
+            filter
+                .ids
+                .iter()
+                .all(|wanted| wanted.accepts(it.id.as_str()))
+        });
+        Ok(providers)
     }
 
     /// The service providers that every token names.

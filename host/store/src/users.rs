@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use archstone_model::{
     entity::Entity,
     id::{DomainId, UserId},
+    listing::Comparison,
     user::{
         FederatedAccount, NewPassword, NewUser, StoredPassword, TimeComparison, User, UserFilter,
         UserKind, UserOptions, UserPatch, UserWithPasswords,
@@ -279,7 +280,25 @@ pub(crate) fn narrow(query: &mut SelectStatement, filter: &UserFilter, session: 
     if let Some(enabled) = filter.enabled {
         query.and_where(Expr::col(("user", "enabled")).eq(enabled));
     }
-    by_name(query, ("local_user", "name"), &filter.names);
+    for name in &filter.names {
+        let mut local = Query::select();
+        local.column("user_id").from("local_user");
+        by_name(
+            &mut local,
+            ("local_user", "name"),
+            std::slice::from_ref(name),
+        );
+        let mut named = Expr::col(("user", "id")).in_subquery(local);
+        if name.comparison == Comparison::Equals {
+            let federated = Query::select()
+                .column("user_id")
+                .from("federated_user")
+                .and_where(Expr::col("display_name").eq(name.value.as_str()))
+                .to_owned();
+            named = named.or(Expr::col(("user", "id")).in_subquery(federated));
+        }
+        query.and_where(named);
+    }
     let external = [
         ("idp_id", filter.idp_id.as_ref().map(|id| id.as_str())),
         (
