@@ -132,9 +132,9 @@ async fn delete(
 #[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "read by its schema only")]
 struct DomainQuery {
-    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
+    #[schema(nullable = false)]
     enabled: Option<LenientBool>,
 }
 
@@ -149,10 +149,10 @@ struct DomainCreate {
     #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+")]
     name: String,
     /// 32 hexadecimal digits, where another cloud has the domain already.
-    #[schema(pattern = "^[0-9a-f]{32}$", value_type = String, required = false)]
+    #[schema(pattern = "^[0-9a-f]{32}$", nullable = false)]
     explicit_domain_id: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(max_length = 255, value_type = Option<String>)]
     description: Change<Option<String>>,
@@ -173,7 +173,7 @@ impl TryFrom<DomainCreate> for DomainCreation {
         Ok(Self {
             name: domain.name,
             explicit_id: domain.explicit_domain_id.map(DomainId::from),
-            enabled: domain.enabled.is_none_or(bool::from),
+            enabled: domain.enabled.unwrap_or(true),
             description: domain.description.into_set().unwrap_or(Some(String::new())),
             tags: domain.tags,
             options: domain.options.into(),
@@ -191,16 +191,16 @@ struct DomainUpdateRequest {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct DomainUpdate {
-    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(max_length = 255, value_type = Option<String>)]
     description: Change<Option<String>>,
-    #[schema(value_type = Vec<String>, required = false)]
+    #[schema(nullable = false)]
     tags: Option<Vec<String>>,
-    #[schema(value_type = ResourceOptionsRequest, required = false)]
+    #[schema(nullable = false)]
     options: Option<ResourceOptionsRequest>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -214,7 +214,7 @@ impl TryFrom<DomainUpdate> for ProjectChange {
         check_tags(domain.tags.as_deref().unwrap_or_default())?;
         Ok(Self {
             name: domain.name.into(),
-            enabled: domain.enabled.map(bool::from).into(),
+            enabled: domain.enabled.into(),
             description: domain.description,
             tags: domain.tags.into(),
             immutable: ResourceOptionsRequest::into_change(domain.options),

@@ -254,11 +254,16 @@ async fn remove_member(
 #[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "read by its schema only")]
 struct GroupQuery {
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$",
+        nullable = false
+    )]
     domain_id: Option<String>,
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
-    #[schema(pattern = "^(asc|desc)$", value_type = String, required = false)]
+    #[schema(pattern = "^(asc|desc)$", nullable = false)]
     sort_dir: Option<String>,
 }
 
@@ -272,7 +277,12 @@ struct GroupCreateRequest {
 struct GroupCreate {
     #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
     name: String,
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$",
+        nullable = false
+    )]
     domain_id: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
@@ -293,7 +303,7 @@ struct GroupUpdateRequest {
 struct GroupUpdate {
     #[schema(ignore)]
     id: Option<Value>,
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(ignore)]

@@ -279,15 +279,20 @@ impl From<ResourceOptionsRequest> for ResourceOptions {
 #[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "read by its schema only")]
 struct ProjectQuery {
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$",
+        nullable = false
+    )]
     domain_id: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
+    #[schema(nullable = false)]
     enabled: Option<LenientBool>,
-    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
-    #[schema(pattern = "^([0-9a-fA-F]-?){32}$", value_type = String, required = false)]
+    #[schema(pattern = "^([0-9a-fA-F]-?){32}$", nullable = false)]
     parent_id: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
+    #[schema(nullable = false)]
     is_domain: Option<LenientBool>,
 }
 
@@ -305,10 +310,10 @@ struct ProjectCreate {
     domain_id: Option<String>,
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$")]
     parent_id: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
-    is_domain: Option<LenientBool>,
-    #[schema(value_type = LenientBool, required = false)]
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    is_domain: Option<bool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     description: Change<Option<String>>,
@@ -330,8 +335,8 @@ impl TryFrom<ProjectCreate> for ProjectCreation {
             name: project.name,
             domain_id: project.domain_id.map(DomainId::from),
             parent_id: project.parent_id.map(ProjectId::from),
-            is_domain: project.is_domain.is_some_and(bool::from),
-            enabled: project.enabled.is_none_or(bool::from),
+            is_domain: project.is_domain.unwrap_or(false),
+            enabled: project.enabled.unwrap_or(true),
             description: project
                 .description
                 .into_set()
@@ -354,7 +359,7 @@ struct ProjectUpdateRequest {
 struct ProjectUpdate {
     #[schema(ignore)]
     id: Option<Value>,
-    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(ignore)]
@@ -365,14 +370,14 @@ struct ProjectUpdate {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(ignore)]
     is_domain: Change<Option<Value>>,
-    #[schema(value_type = LenientBool, required = false)]
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     description: Change<Option<String>>,
-    #[schema(value_type = Vec<String>, required = false)]
+    #[schema(nullable = false)]
     tags: Option<Vec<String>>,
-    #[schema(value_type = ResourceOptionsRequest, required = false)]
+    #[schema(nullable = false)]
     options: Option<ResourceOptionsRequest>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -386,7 +391,7 @@ impl TryFrom<ProjectUpdate> for ProjectChange {
         check_tags(project.tags.as_deref().unwrap_or_default())?;
         Ok(Self {
             name: project.name.into(),
-            enabled: project.enabled.map(bool::from).into(),
+            enabled: project.enabled.into(),
             description: project.description,
             tags: project.tags.into(),
             immutable: ResourceOptionsRequest::into_change(project.options),

@@ -294,9 +294,14 @@ pub(crate) fn render_list(roles: Vec<Role>, base_url: &BaseUrl, path: String) ->
 #[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "read by its schema only")]
 struct RoleQuery {
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$",
+        nullable = false
+    )]
     domain_id: Option<String>,
 }
 
@@ -331,7 +336,7 @@ struct RoleUpdateRequest {
 struct RoleUpdate {
     #[schema(ignore)]
     id: Option<Value>,
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = Option<String>)]
@@ -339,7 +344,7 @@ struct RoleUpdate {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     description: Change<Option<String>>,
-    #[schema(value_type = ResourceOptionsRequest, required = false)]
+    #[schema(nullable = false)]
     options: Option<ResourceOptionsRequest>,
     #[serde(flatten)]
     #[schema(ignore)]

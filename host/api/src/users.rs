@@ -198,13 +198,18 @@ pub(crate) fn render_list(
 #[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "read by its schema only")]
 struct UserQuery {
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$",
+        nullable = false
+    )]
     domain_id: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
+    #[schema(nullable = false)]
     enabled: Option<LenientBool>,
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
-    #[schema(pattern = "^(asc|desc)$", value_type = String, required = false)]
+    #[schema(pattern = "^(asc|desc)$", nullable = false)]
     sort_dir: Option<String>,
 }
 
@@ -218,10 +223,15 @@ struct UserCreateRequest {
 struct UserCreate {
     #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
     name: String,
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$",
+        nullable = false
+    )]
     domain_id: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
     default_project_id: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
@@ -243,7 +253,7 @@ impl From<UserCreate> for UserCreation {
         Self {
             name: user.name,
             domain_id: user.domain_id.map(DomainId::from),
-            enabled: user.enabled.is_none_or(bool::from),
+            enabled: user.enabled.unwrap_or(true),
             default_project_id: user.default_project_id.map(ProjectId::from),
             password: user.password,
             options: UserOptions::default().with_changes(&user.options),
@@ -264,12 +274,20 @@ struct UserUpdateRequest {
 struct UserUpdate {
     #[schema(value_type = Option<String>)]
     id: Option<UserId>,
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", value_type = String, required = false)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
     name: Option<String>,
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$", value_type = String, required = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$",
+        nullable = false
+    )]
     domain_id: Option<String>,
-    #[schema(value_type = LenientBool, required = false)]
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     description: Change<Option<String>>,
@@ -281,7 +299,7 @@ struct UserUpdate {
     password: Change<Option<Secret>>,
     #[schema(value_type = OptionsSchema, required = false)]
     options: Option<OptionsBody>,
-    #[schema(value_type = Vec<FederatedBody>, required = false)]
+    #[schema(nullable = false)]
     federated: Option<Vec<FederatedBody>>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -293,7 +311,7 @@ impl From<UserUpdate> for UserChange {
         Self {
             name: user.name.into(),
             domain_id: user.domain_id.map(DomainId::from),
-            enabled: user.enabled.map(bool::from).into(),
+            enabled: user.enabled.into(),
             default_project_id: user.default_project_id.map(|id| id.map(ProjectId::from)),
             password: user.password,
             options: user.options,
@@ -417,7 +435,7 @@ pub(crate) struct UserView {
 
 impl UserView {
     /// A user in a list, which does not tell external accounts.
-    pub(crate) fn listed(mut user: User, base_url: &BaseUrl) -> Self {
+    fn listed(mut user: User, base_url: &BaseUrl) -> Self {
         user.federated.clear();
         Self::new(user, base_url)
     }

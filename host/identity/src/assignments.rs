@@ -563,10 +563,11 @@ impl Identity {
                 .roles
                 .get(role_id)
                 .and_then(|role| role.domain_id.clone());
-            if let Some(domain_id) = role_domain {
-                named
-                    .role_domains
-                    .insert(role_id.clone(), self.store.domain(&domain_id).await?);
+            // Roles outlive their domain.
+            if let Some(domain_id) = role_domain
+                && let Ok(domain) = self.store.domain(&domain_id).await
+            {
+                named.role_domains.insert(role_id.clone(), domain);
             }
         }
         Ok(named)
@@ -614,15 +615,22 @@ impl Identity {
         Ok(domains.into_iter().map(Domain::from).collect())
     }
 
+    /// Whether somebody has a role on the system. As in Keystone, one through a group of theirs is
+    /// not told here, though it counts when they log in.
     pub(crate) async fn reaches_system(
         &self,
         user_id: &UserId,
         federated_groups: &[GroupId],
     ) -> Result<bool> {
-        let held = self.held_by(user_id, federated_groups).await?;
-        Ok(held
-            .iter()
-            .any(|assignment| assignment.target == Target::System))
+        let actors = std::iter::once(Actor::User(user_id.clone()))
+            .chain(federated_groups.iter().cloned().map(Actor::Group))
+            .collect();
+        let filter = AssignmentFilter {
+            actors,
+            targets: vec![Target::System],
+            ..AssignmentFilter::default()
+        };
+        Ok(!self.store.assignments(&filter).await?.is_empty())
     }
 
     async fn held_by(&self, user_id: &UserId, groups: &[GroupId]) -> Result<Vec<Assignment>> {

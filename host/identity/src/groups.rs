@@ -4,7 +4,7 @@ use archstone_model::{
     Extra,
     entity::Entity,
     id::{DomainId, GroupId, UserId},
-    listing::{Change, Listing, Page},
+    listing::{Change, Listing},
     policy::Target,
     revocation::RevocationEvent,
     role::{Actor, AssignmentFilter},
@@ -163,10 +163,7 @@ impl Identity {
         )?;
         found?;
         let page = self.page_of(filter.page, None);
-        filter.page = Page {
-            marker: None,
-            ..page.and_one()
-        };
+        filter.page = page.and_one();
         let found = self.store.users_of_group(id, &filter).await?;
         let mut members = Listing::of(&page, found);
         if let Some(domain_id) = caller.scope_domain_id() {

@@ -4,7 +4,7 @@ use archstone_model::{
     Extra,
     entity::Entity,
     id::{DomainId, RoleId},
-    listing::{Change, Listing, Page},
+    listing::{Change, Listing},
     policy::Target,
     project::ResourceOptions,
     role::{Actor, AssignmentFilter, ImpliedRole, Role, RoleFilter, RolePatch, Target as Place},
@@ -66,10 +66,7 @@ impl Identity {
         };
         self.enforce(caller, action, Target::new())?;
         let page = self.page_of(filter.page, None);
-        filter.page = Page {
-            marker: None,
-            ..page.and_one()
-        };
+        filter.page = page.and_one();
         let found = self.store.roles(&filter).await?;
         Ok(Listing::of(&page, found))
     }

@@ -14,6 +14,11 @@ pub enum Comparison {
 }
 
 impl Comparison {
+    /// Whether it looks for a part of the name, in the same case.
+    pub fn is_exact_part(self) -> bool {
+        matches!(self, Self::Contains | Self::StartsWith | Self::EndsWith)
+    }
+
     /// The comparison that a query suffix names, for example `contains` in `name__contains`.
     pub fn from_suffix(suffix: &str) -> Option<Self> {
         Some(match suffix {

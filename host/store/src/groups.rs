@@ -12,7 +12,7 @@ use crate::{
     database::Session,
     error::OnDuplicate,
     extra::json,
-    filter::{by_name, by_page},
+    filter::{by_name, by_page, keep_exact},
     row::Row,
     users::{self, delete_where},
     write,
@@ -49,7 +49,10 @@ impl Store {
         }
         by_name(&mut query, ("group", "name"), &filter.names);
         by_page(&mut query, ("group", "id"), &filter.page);
-        session.fetch_all(&query).await?.iter().map(read).collect()
+        let rows = session.fetch_all(&query).await?;
+        let mut groups: Vec<Group> = rows.iter().map(read).collect::<Result<_>>()?;
+        keep_exact(&mut groups, &filter.names, |group| &group.name);
+        Ok(groups)
     }
 
     /// # Errors
@@ -185,7 +188,9 @@ impl Store {
             )
             .and_where(Expr::col(("user_group_membership", "group_id")).eq(id.as_str()));
         users::narrow(&mut query, filter, &session);
-        users::load(&mut session, &query).await
+        let mut members = users::load(&mut session, &query).await?;
+        keep_exact(&mut members, &filter.names, |user| &user.name);
+        Ok(members)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     error::OnDuplicate,
     extra::{json, read_resource_option, resource_option_rows},
     federation::delete_providers_of_domain,
-    filter::{by_name, by_page},
+    filter::{by_name, by_page, keep_exact},
     row::Row,
     trusts::delete_trusts_of,
     users::delete_where,
@@ -49,7 +49,9 @@ impl Store {
         let mut session = self.db.session().await?;
         let mut query = select();
         narrow(&mut query, filter);
-        load(&mut session, &query).await
+        let mut projects = load(&mut session, &query).await?;
+        keep_exact(&mut projects, &filter.names, |project| &project.name);
+        Ok(projects)
     }
 
     /// The projects with these ids, in id order.

@@ -15,7 +15,7 @@ use crate::{
     database::Session,
     error::OnDuplicate,
     extra::{json, read_resource_option, resource_option_rows},
-    filter::{by_name, by_page},
+    filter::{by_name, by_page, keep_exact},
     row::Row,
     users::delete_where,
     write,
@@ -57,7 +57,9 @@ impl Store {
         query.and_where(Expr::col("domain_id").eq(domain_id));
         by_name(&mut query, ("role", "name"), &filter.names);
         by_page(&mut query, ("role", "id"), &filter.page);
-        load(&mut session, &query).await
+        let mut roles = load(&mut session, &query).await?;
+        keep_exact(&mut roles, &filter.names, |role| &role.name);
+        Ok(roles)
     }
 
     /// Every role there is, by id.

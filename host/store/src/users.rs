@@ -19,7 +19,7 @@ use crate::{
     database::Session,
     error::OnDuplicate,
     extra::{json, opt_time, read_user_option, time, user_option_rows},
-    filter::{by_name, by_page},
+    filter::{by_name, by_page, keep_exact},
     row::Row,
     trusts::delete_trusts_of,
     write,
@@ -58,7 +58,9 @@ impl Store {
         let mut session = self.db.session().await?;
         let mut query = select_users();
         narrow(&mut query, filter, &session);
-        load(&mut session, &query).await
+        let mut users = load(&mut session, &query).await?;
+        keep_exact(&mut users, &filter.names, |user| &user.name);
+        Ok(users)
     }
 
     /// # Errors
