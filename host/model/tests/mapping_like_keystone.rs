@@ -32,7 +32,10 @@ struct Structure {
 }
 
 fn table() -> Table {
-    serde_json::from_str(include_str!("mapping_cases.json")).unwrap()
+    match serde_json::from_str(include_str!("mapping_cases.json")) {
+        Ok(table) => table,
+        Err(error) => panic!("mapping_cases.json: {error}"),
+    }
 }
 
 fn outcome(version: &str, rules: &Value, assertion: &Assertion) -> Value {
