@@ -399,13 +399,13 @@ fn render_catalog(catalog: &[CatalogService]) -> Value {
                 .endpoints
                 .iter()
                 .map(|endpoint| {
-                    json!({
-                        "id": endpoint.id,
-                        "interface": endpoint.interface.as_str(),
-                        "region_id": endpoint.region_id,
-                        "url": endpoint.url,
-                        "region": endpoint.region_id,
-                    })
+                    let mut view = endpoint.extra.clone();
+                    view.insert("id".to_owned(), json!(endpoint.id));
+                    view.insert("interface".to_owned(), json!(endpoint.interface.as_str()));
+                    view.insert("region_id".to_owned(), json!(endpoint.region_id));
+                    view.insert("url".to_owned(), json!(endpoint.url));
+                    view.insert("region".to_owned(), json!(endpoint.region_id));
+                    Value::Object(view)
                 })
                 .collect();
             json!({

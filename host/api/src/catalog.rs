@@ -25,7 +25,7 @@ use crate::{
     body::{Body, LenientBool, nullable},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
+    links::{BaseUrl, list_body},
     query::ListQuery,
 };
 
@@ -57,11 +57,20 @@ async fn list_regions(
         page: query.page()?,
     };
     let regions = app.identity.regions(&caller, filter).await?;
-    let views: Vec<_> = regions
+    let views = regions
+        .entries
         .into_iter()
         .map(|region| view_region(region, &base_url))
         .collect();
-    Ok(Json(list("regions", views, &base_url, &query)))
+    let collection = "regions";
+    Ok(Json(list_body(
+        collection,
+        collection,
+        views,
+        regions.cut_at,
+        &base_url,
+        &query,
+    )))
 }
 
 /// Creates a region.
@@ -172,11 +181,20 @@ async fn list_services(
         page: query.page()?,
     };
     let services = app.identity.services(&caller, filter).await?;
-    let views: Vec<_> = services
+    let views = services
+        .entries
         .into_iter()
         .map(|service| view_service(service, &base_url))
         .collect();
-    Ok(Json(list("services", views, &base_url, &query)))
+    let collection = "services";
+    Ok(Json(list_body(
+        collection,
+        collection,
+        views,
+        services.cut_at,
+        &base_url,
+        &query,
+    )))
 }
 
 /// Creates a service.
@@ -277,11 +295,20 @@ async fn list_endpoints(
         page: query.page()?,
     };
     let endpoints = app.identity.endpoints(&caller, filter).await?;
-    let views: Vec<_> = endpoints
+    let views = endpoints
+        .entries
         .into_iter()
         .map(|endpoint| view_endpoint(endpoint, &base_url))
         .collect();
-    Ok(Json(list("endpoints", views, &base_url, &query)))
+    let collection = "endpoints";
+    Ok(Json(list_body(
+        collection,
+        collection,
+        views,
+        endpoints.cut_at,
+        &base_url,
+        &query,
+    )))
 }
 
 /// Creates an endpoint.
@@ -438,11 +465,6 @@ fn without_id(mut extra: Extra) -> Extra {
     extra
 }
 
-fn list(collection: &str, views: Vec<Value>, base_url: &BaseUrl, query: &ListQuery) -> Value {
-    let links = ListLinks::complete(base_url.v3(format_args!("{collection}{}", query.suffix())));
-    json!({ collection: views, "links": links })
-}
-
 fn view_region(region: Region, base_url: &BaseUrl) -> Value {
     let mut view: Map<String, Value> = region.extra;
     let links = base_url.self_link(format_args!("regions/{}", region.id));
@@ -467,7 +489,7 @@ fn view_service(service: Service, base_url: &BaseUrl) -> Value {
     Value::Object(view)
 }
 
-fn view_endpoint(endpoint: Endpoint, base_url: &BaseUrl) -> Value {
+pub(crate) fn view_endpoint(endpoint: Endpoint, base_url: &BaseUrl) -> Value {
     let mut view: Map<String, Value> = endpoint.extra;
     let links = base_url.self_link(format_args!("endpoints/{}", endpoint.id));
     view.insert("id".to_owned(), json!(endpoint.id));

@@ -12,8 +12,8 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ApiError, App, application_credentials, assignments, auth, catalog, credentials, groups,
-    health, projects, roles, users, versions,
+    ApiError, App, application_credentials, assignments, auth, catalog, credentials,
+    endpoint_filters, groups, health, limits, policies, projects, roles, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -42,7 +42,10 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(assignments::routes())
                 .merge(catalog::routes())
                 .merge(credentials::routes())
-                .merge(application_credentials::routes()),
+                .merge(application_credentials::routes())
+                .merge(limits::routes())
+                .merge(policies::routes())
+                .merge(endpoint_filters::routes()),
         )
 }
 

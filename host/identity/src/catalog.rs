@@ -6,8 +6,10 @@ use archstone_model::{
         Endpoint, EndpointFilter, EndpointPatch, Interface, Region, RegionFilter, RegionPatch,
         Service, ServiceFilter, ServicePatch,
     },
+    catalog_url::UrlTemplate,
     entity::Entity,
     id::{EndpointId, ProjectId, RegionId, ServiceId, UserId},
+    listing::Listing,
     policy::Target,
 };
 
@@ -29,18 +31,36 @@ pub struct CatalogEndpoint {
     pub interface: Interface,
     pub region_id: Option<RegionId>,
     pub url: String,
+    pub extra: Extra,
 }
 
 impl Identity {
-    /// The catalog for a user in a project. Without a project, endpoints whose URL needs one are
-    /// left out.
+    /// The catalog for a user in a project. Endpoints whose URL cannot be filled in are left out:
+    /// without a project, those that need one. A project that has endpoints of its own sees only
+    /// these, and only services that have one.
     pub async fn catalog_for(
         &self,
         user_id: &UserId,
         project_id: Option<&ProjectId>,
     ) -> Result<Vec<CatalogService>> {
         let services = self.store.services(&ServiceFilter::default()).await?;
-        let endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
+        let mut endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
+        let own = match project_id {
+            Some(project_id) => self.filtered_for(project_id, endpoints.clone()).await?,
+            None => Vec::new(),
+        };
+        let is_filtered = !own.is_empty();
+        if is_filtered {
+            endpoints = own;
+        } else if !self.options.return_all_endpoints_if_no_filter {
+            return Ok(Vec::new());
+        }
+        let value = |name: &str| match name {
+            "tenant_id" | "project_id" => project_id.map(ProjectId::as_str),
+            "user_id" => Some(user_id.as_str()),
+            "public_endpoint" => self.options.public_endpoint.as_deref(),
+            _ => None,
+        };
         let mut catalog: Vec<CatalogService> = services
             .into_iter()
             .filter(|service| service.enabled)
@@ -52,7 +72,8 @@ impl Identity {
             })
             .collect();
         for endpoint in endpoints.into_iter().filter(|endpoint| endpoint.enabled) {
-            let Some(url) = fill_in(&endpoint.url, user_id, project_id) else {
+            let template = UrlTemplate::parse(&endpoint.url);
+            let Some(url) = template.ok().and_then(|template| template.fill(value)) else {
                 continue;
             };
             let service = catalog
@@ -64,8 +85,12 @@ impl Identity {
                     interface: endpoint.interface,
                     region_id: endpoint.region_id,
                     url,
+                    extra: endpoint.extra,
                 });
             }
+        }
+        if is_filtered {
+            catalog.retain(|service| !service.endpoints.is_empty());
         }
         Ok(catalog)
     }
@@ -89,10 +114,15 @@ impl Identity {
         Ok(self.store.region(id).await?)
     }
 
-    pub async fn regions(&self, caller: &Caller, mut filter: RegionFilter) -> Result<Vec<Region>> {
+    pub async fn regions(
+        &self,
+        caller: &Caller,
+        mut filter: RegionFilter,
+    ) -> Result<Listing<Region>> {
         self.enforce(caller, "identity:list_regions", Target::new())?;
-        filter.page = self.bounded(filter.page);
-        Ok(self.store.regions(&filter).await?)
+        let page = filter.page.clone();
+        filter.page = page.and_one();
+        Ok(Listing::of(&page, self.store.regions(&filter).await?))
     }
 
     pub async fn create_region(&self, caller: &Caller, region: Region) -> Result<Region> {
@@ -137,10 +167,11 @@ impl Identity {
         &self,
         caller: &Caller,
         mut filter: ServiceFilter,
-    ) -> Result<Vec<Service>> {
+    ) -> Result<Listing<Service>> {
         self.enforce(caller, "identity:list_services", Target::new())?;
-        filter.page = self.bounded(filter.page);
-        Ok(self.store.services(&filter).await?)
+        let page = self.page_of(filter.page, self.options.catalog_list_limit);
+        filter.page = page.and_one();
+        Ok(Listing::of(&page, self.store.services(&filter).await?))
     }
 
     pub async fn create_service(&self, caller: &Caller, service: Service) -> Result<Service> {
@@ -178,10 +209,11 @@ impl Identity {
         &self,
         caller: &Caller,
         mut filter: EndpointFilter,
-    ) -> Result<Vec<Endpoint>> {
+    ) -> Result<Listing<Endpoint>> {
         self.enforce(caller, "identity:list_endpoints", Target::new())?;
-        filter.page = self.bounded(filter.page);
-        Ok(self.store.endpoints(&filter).await?)
+        let page = self.page_of(filter.page, self.options.catalog_list_limit);
+        filter.page = page.and_one();
+        Ok(Listing::of(&page, self.store.endpoints(&filter).await?))
     }
 
     /// Makes the region that an endpoint's old `region` attribute names, where it is not there yet.
@@ -215,11 +247,7 @@ impl Identity {
     /// or the region is not there.
     pub async fn create_endpoint(&self, caller: &Caller, endpoint: Endpoint) -> Result<Endpoint> {
         self.enforce(caller, "identity:create_endpoint", Target::new())?;
-        if substitute(&endpoint.url, |name| {
-            REFERENCES.contains(&name).then_some("")
-        })
-        .is_none()
-        {
+        if UrlTemplate::parse(&endpoint.url).is_err() {
             return Err(Error::Invalid(format!(
                 "Cannot create an endpoint with an invalid URL: {}.",
                 endpoint.url
@@ -263,66 +291,5 @@ fn named_in_request(error: archstone_store::Error) -> Error {
     match error {
         archstone_store::Error::NotFound { .. } => Error::Invalid(Error::from(error).to_string()),
         other => other.into(),
-    }
-}
-
-/// What an endpoint's URL may refer to.
-const REFERENCES: [&str; 5] = [
-    "tenant_id",
-    "project_id",
-    "user_id",
-    "compute_host",
-    "public_endpoint",
-];
-
-/// A URL with its references filled in; nothing where one is unknown.
-fn fill_in(url: &str, user_id: &UserId, project_id: Option<&ProjectId>) -> Option<String> {
-    substitute(url, |name| match name {
-        "tenant_id" | "project_id" => project_id.map(ProjectId::as_str),
-        "user_id" => Some(user_id.as_str()),
-        _ => None,
-    })
-}
-
-/// A URL with `value` of every `$(name)s` and `%(name)s` in its place; nothing where one has none.
-fn substitute<'a>(url: &str, value: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
-    let template = url.replace("$(", "%(");
-    let mut filled = String::with_capacity(template.len());
-    let mut rest = template.as_str();
-    while let Some((before, after)) = rest.split_once("%(") {
-        let (name, tail) = after.split_once(")s")?;
-        filled.push_str(before);
-        filled.push_str(value(name)?);
-        rest = tail;
-    }
-    filled.push_str(rest);
-    Some(filled)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_kinds_of_reference_are_filled_in() {
-        let url = fill_in(
-            "http://x/$(project_id)s/%(user_id)s",
-            &"u".into(),
-            Some(&"p".into()),
-        );
-        assert_eq!(url.as_deref(), Some("http://x/p/u"));
-    }
-
-    #[test]
-    fn a_url_that_needs_a_project_is_left_out_without_one() {
-        assert_eq!(fill_in("http://x/%(tenant_id)s", &"u".into(), None), None);
-        assert_eq!(
-            fill_in("http://x/%(nonsense)s", &"u".into(), Some(&"p".into())),
-            None
-        );
-        assert_eq!(
-            fill_in("http://x/v2", &"u".into(), None).as_deref(),
-            Some("http://x/v2")
-        );
     }
 }

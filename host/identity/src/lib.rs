@@ -13,11 +13,14 @@ mod bootstrap;
 mod caller;
 mod catalog;
 mod credentials;
+mod endpoint_filters;
 mod error;
 mod groups;
+mod limits;
 mod options;
 mod passwords;
 mod plugin_state;
+mod policies;
 mod projects;
 mod roles;
 mod scope;
@@ -46,11 +49,14 @@ pub use crate::{
     caller::Caller,
     catalog::{CatalogEndpoint, CatalogService},
     credentials::{Credential, CredentialChange, CredentialCreation},
+    endpoint_filters::EndpointGroupCreation,
     error::{Error, ReceiptIssued, Result},
     groups::{GroupChange, GroupCreation},
+    limits::{LimitCreation, RegisteredLimitCreation},
     options::Options,
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
+    policies::PolicyDocumentCreation,
     projects::{DomainCreation, ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},
     subject::{
@@ -144,6 +150,17 @@ impl Identity {
             (Some(asked), Some(most)) => Some(asked.min(most)),
             (asked, most) => asked.or(most),
         };
+        page
+    }
+
+    /// A page of a list that is `most` entries long, or as long as `[DEFAULT] list_limit` says,
+    /// unless the client asks for another length.
+    pub(crate) fn page_of(
+        &self,
+        mut page: archstone_model::listing::Page,
+        most: Option<u64>,
+    ) -> archstone_model::listing::Page {
+        page.limit = page.limit.or(most).or(self.options.list_limit);
         page
     }
 }

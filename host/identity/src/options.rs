@@ -1,6 +1,6 @@
 //! The operator's settings that the service layer obeys, with Keystone's defaults.
 
-use archstone_model::id::DomainId;
+use archstone_model::{id::DomainId, limit::EnforcementModel};
 use chrono::TimeDelta;
 
 /// Settings of the service layer. The binary fills them from `keystone.conf`.
@@ -32,6 +32,16 @@ pub struct Options {
     pub prohibited_implied_roles: Vec<String>,
     /// How far a project may be from its domain: `[DEFAULT] max_project_tree_depth`
     pub max_project_tree_depth: u32,
+    /// `[DEFAULT] public_endpoint`, which endpoint URLs may refer to.
+    pub public_endpoint: Option<String>,
+    /// `[policy] list_limit`, which goes before `list_limit`.
+    pub policy_list_limit: Option<u64>,
+    /// `[catalog] list_limit`, which goes before `list_limit`.
+    pub catalog_list_limit: Option<u64>,
+    /// `[endpoint_filter] return_all_endpoints_if_no_filter`
+    pub return_all_endpoints_if_no_filter: bool,
+    /// `[unified_limit] enforcement_model`
+    pub enforcement_model: EnforcementModel,
 }
 
 impl Default for Options {
@@ -60,6 +70,11 @@ impl Default for Options {
             strict_domain_names: false,
             prohibited_implied_roles: vec!["admin".to_owned()],
             max_project_tree_depth: 5,
+            public_endpoint: None,
+            policy_list_limit: None,
+            catalog_list_limit: None,
+            return_all_endpoints_if_no_filter: true,
+            enforcement_model: EnforcementModel::default(),
         }
     }
 }

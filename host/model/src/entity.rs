@@ -24,6 +24,13 @@ pub enum Entity {
     Protocol,
     Mapping,
     Token,
+    RegisteredLimit,
+    Limit,
+    Policy,
+    PolicyAssociation,
+    EndpointGroup,
+    ProjectEndpoint,
+    ProjectEndpointGroup,
 }
 
 impl Entity {
@@ -48,6 +55,13 @@ impl Entity {
             Self::Protocol => "federated protocol",
             Self::Mapping => "mapping",
             Self::Token => "token",
+            Self::RegisteredLimit => "registered_limit",
+            Self::Limit => "limit",
+            Self::Policy => "policy",
+            Self::PolicyAssociation => "policy association",
+            Self::EndpointGroup => "Endpoint Group",
+            Self::ProjectEndpoint => "project_endpoint",
+            Self::ProjectEndpointGroup => "project_endpoint_group",
         }
     }
 }

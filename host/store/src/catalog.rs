@@ -7,6 +7,7 @@ use archstone_model::{
     },
     entity::Entity,
     id::{EndpointId, RegionId, ServiceId},
+    listing::Page,
 };
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
@@ -119,6 +120,7 @@ impl Store {
                 next += 1;
             }
             for region in doomed.iter().rev() {
+                delete_where(tx, "policy_association", "region_id", region.as_str()).await?;
                 delete_where(tx, "region", "id", region.as_str()).await.map_err(|error| {
                     if error.is_reference_violation() {
                         Error::InUse(format!(
@@ -147,7 +149,11 @@ impl Store {
         if let Some(service_type) = &filter.service_type {
             query.and_where(Expr::col("type").eq(service_type.as_str()));
         }
-        by_page(&mut query, ("service", "id"), &filter.page);
+        let page = Page {
+            limit: None,
+            ..filter.page.clone()
+        };
+        by_page(&mut query, ("service", "id"), &page);
         let services: Result<Vec<Service>> = session
             .fetch_all(&query)
             .await?
@@ -161,6 +167,9 @@ impl Store {
                 .iter()
                 .all(|name| name.accepts(service.name().unwrap_or_default()))
         });
+        if let Some(limit) = filter.page.limit {
+            services.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
         Ok(services)
     }
 

@@ -34,6 +34,7 @@ impl Serve {
             .install_recorder()
             .context("cannot start metrics")?;
         let (identity, registry) = assemble::identity(config).await?;
+        identity.check_project_depth().await?;
         let identity = Arc::new(identity);
         if let Some(directory) = &config.plugin_dir {
             let mut plugins = PluginDirectory::new(directory, registry);
