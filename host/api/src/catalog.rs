@@ -7,7 +7,7 @@ use archstone_model::{
         Service, ServiceFilter, ServicePatch,
     },
     id::{EndpointId, RegionId, ServiceId},
-    listing::Change,
+    listing::{Change, Page},
 };
 use axum::{
     Json,
@@ -52,24 +52,19 @@ async fn list_regions(
     base_url: BaseUrl,
     query: ListQuery,
 ) -> Result<Json<Value>> {
+    query.check::<RegionQuery>()?;
     let filter = RegionFilter {
         parent_region_id: query.get("parent_region_id").map(RegionId::from),
-        page: query.page()?,
+        page: Page::default(),
     };
     let regions = app.identity.regions(&caller, filter).await?;
     let views = regions
-        .entries
         .into_iter()
         .map(|region| view_region(region, &base_url))
         .collect();
     let collection = "regions";
     Ok(Json(list_body(
-        collection,
-        collection,
-        views,
-        regions.cut_at,
-        &base_url,
-        &query,
+        collection, collection, views, None, &base_url, &query,
     )))
 }
 
@@ -501,6 +496,15 @@ pub(crate) fn view_endpoint(endpoint: Endpoint, base_url: &BaseUrl) -> Value {
     view.insert("region".to_owned(), json!(endpoint.region_id));
     view.insert("links".to_owned(), json!(links));
     Value::Object(view)
+}
+
+/// Regions are not listed in pages, and nothing else filters them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RegionQuery {
+    #[serde(rename = "parent_region_id")]
+    #[schema(min_length = 1, max_length = 255)]
+    _parent_region_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

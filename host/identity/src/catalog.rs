@@ -114,15 +114,9 @@ impl Identity {
         Ok(self.store.region(id).await?)
     }
 
-    pub async fn regions(
-        &self,
-        caller: &Caller,
-        mut filter: RegionFilter,
-    ) -> Result<Listing<Region>> {
+    pub async fn regions(&self, caller: &Caller, filter: RegionFilter) -> Result<Vec<Region>> {
         self.enforce(caller, "identity:list_regions", Target::new())?;
-        let page = filter.page.clone();
-        filter.page = page.and_one();
-        Ok(Listing::of(&page, self.store.regions(&filter).await?))
+        Ok(self.store.regions(&filter).await?)
     }
 
     pub async fn create_region(&self, caller: &Caller, region: Region) -> Result<Region> {
