@@ -1,10 +1,10 @@
 //! `/v3/auth`: logging in, validating and revoking tokens, and what a token can be scoped to.
 
 use archstone_identity::{
-    AuthRequest, CatalogService, Delegation, DomainRef, TokenScope, UserRef, ValidToken,
-    ValidationOptions,
+    AuthRequest, Caller, CatalogService, Delegation, DomainRef, IssuedToken, TokenScope, UserRef,
+    ValidToken, ValidationOptions,
 };
-use archstone_model::secret::Secret;
+use archstone_model::{federation::ServiceProvider, secret::Secret};
 use axum::{
     Json,
     extract::State,
@@ -16,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
+    assertion::TrustedAssertion,
     body::RawBody,
     caller::{Authenticated, SubjectToken},
     error::{ApiError, Result},
@@ -32,6 +33,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(issue, validate, revoke))
         .routes(routes!(projects))
         .routes(routes!(domains))
+        .routes(routes!(federated_projects))
+        .routes(routes!(federated_domains))
         .routes(routes!(system))
         .routes(routes!(catalog))
 }
@@ -44,6 +47,7 @@ async fn issue(
     State(app): State<App>,
     headers: HeaderMap,
     query: ListQuery,
+    TrustedAssertion(assertion): TrustedAssertion,
     RawBody(body): RawBody,
 ) -> Result {
     let auth = body
@@ -57,9 +61,15 @@ async fn issue(
         .get("openstack-auth-receipt")
         .and_then(|receipt| receipt.to_str().ok())
         .map(Secret::from);
-    let request = AuthRequest::from_body(auth, receipt)?;
+    let mut request = AuthRequest::from_body(auth, receipt)?;
+    request.assertion = assertion;
     let issued = app.identity.authenticate(request).await?;
-    let body = render(&app, &issued.subject, !query.has("nocatalog")).await?;
+    answer(&app, &issued, !query.has("nocatalog")).await
+}
+
+/// The answer to a login that worked.
+pub(crate) async fn answer(app: &App, issued: &IssuedToken, include_catalog: bool) -> Result {
+    let body = render(app, &issued.subject, include_catalog).await?;
     // Handing the token to its owner is what this answer is for.
     with_subject_token(
         (StatusCode::CREATED, Json(body)).into_response(),
@@ -119,14 +129,33 @@ async fn projects(
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
 ) -> Result<Json<Value>> {
-    let projects = app.identity.own_projects(&caller).await?;
+    list_projects(&app, &caller, &base_url, "auth/projects").await
+}
+
+/// The projects that the caller can scope a token to, as older clients ask for them.
+#[utoipa::path(get, path = "/OS-FEDERATION/projects", tag = "federation", responses((status = 200)))]
+async fn federated_projects(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+) -> Result<Json<Value>> {
+    list_projects(&app, &caller, &base_url, "OS-FEDERATION/projects").await
+}
+
+async fn list_projects(
+    app: &App,
+    caller: &Caller,
+    base_url: &BaseUrl,
+    path: &str,
+) -> Result<Json<Value>> {
+    let projects = app.identity.own_projects(caller).await?;
     let views: Vec<_> = projects
         .into_iter()
-        .map(|project| ProjectView::new(project, &base_url))
+        .map(|project| ProjectView::new(project, base_url))
         .collect();
     Ok(Json(json!({
         "projects": views,
-        "links": ListLinks::complete(base_url.v3("auth/projects")),
+        "links": ListLinks::complete(base_url.v3(path)),
     })))
 }
 
@@ -137,14 +166,33 @@ async fn domains(
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
 ) -> Result<Json<Value>> {
-    let domains = app.identity.own_domains(&caller).await?;
+    list_domains(&app, &caller, &base_url, "auth/domains").await
+}
+
+/// The domains that the caller can scope a token to, as older clients ask for them.
+#[utoipa::path(get, path = "/OS-FEDERATION/domains", tag = "federation", responses((status = 200)))]
+async fn federated_domains(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+) -> Result<Json<Value>> {
+    list_domains(&app, &caller, &base_url, "OS-FEDERATION/domains").await
+}
+
+async fn list_domains(
+    app: &App,
+    caller: &Caller,
+    base_url: &BaseUrl,
+    path: &str,
+) -> Result<Json<Value>> {
+    let domains = app.identity.own_domains(caller).await?;
     let views: Vec<_> = domains
         .into_iter()
-        .map(|domain| DomainView::new(domain, &base_url))
+        .map(|domain| DomainView::new(domain, base_url))
         .collect();
     Ok(Json(json!({
         "domains": views,
-        "links": ListLinks::complete(base_url.v3("auth/domains")),
+        "links": ListLinks::complete(base_url.v3(path)),
     })))
 }
 
@@ -335,6 +383,13 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
             body.insert("catalog".to_owned(), render_catalog(&catalog));
         }
     }
+    let providers = app.identity.enabled_service_providers().await?;
+    if !providers.is_empty() {
+        body.insert(
+            "service_providers".to_owned(),
+            render_service_providers(&providers),
+        );
+    }
     if let Delegation::ApplicationCredential(credential) = &token.delegation {
         let mut shown = json!({
             "id": credential.id,
@@ -385,6 +440,19 @@ fn render_user(user: &UserRef, token: &ValidToken) -> Value {
         None => shown["password_expires_at"] = json!(user.password_expires_at.map(iso)),
     }
     shown
+}
+
+fn render_service_providers(providers: &[ServiceProvider]) -> Value {
+    providers
+        .iter()
+        .map(|provider| {
+            json!({
+                "auth_url": provider.auth_url,
+                "id": provider.id,
+                "sp_url": provider.sp_url,
+            })
+        })
+        .collect()
 }
 
 fn render_domain(domain: &DomainRef) -> Value {

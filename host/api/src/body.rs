@@ -182,6 +182,12 @@ impl From<LenientBool> for bool {
     }
 }
 
+impl LenientBool {
+    pub(crate) fn is_spelling(text: &str) -> bool {
+        SPELLINGS.iter().any(|(spelling, _)| *spelling == text)
+    }
+}
+
 /// `true` and its spellings, then `false` and its.
 const SPELLINGS: [(&str, bool); 18] = [
     ("True", true),

@@ -2,6 +2,7 @@
 //! document. Handlers parse, ask [`archstone_identity`], and render; they decide nothing.
 
 mod application_credentials;
+mod assertion;
 mod assignments;
 mod auth;
 mod body;
@@ -10,21 +11,25 @@ mod catalog;
 mod credentials;
 mod endpoint_filters;
 mod error;
+mod federated_login;
 mod groups;
 mod health;
+mod identity_providers;
 mod limits;
 mod links;
+mod mappings;
 mod policies;
 mod projects;
 mod query;
 mod request_id;
 mod roles;
 mod routes;
+mod service_providers;
 mod time;
 mod users;
 mod versions;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use archstone_identity::Identity;
 use axum::{
@@ -36,7 +41,9 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use crate::{
+    assertion::TrustedProxies,
     error::ApiError,
+    federated_login::CallbackPage,
     routes::{RouteState, RouteStatus, route_status},
 };
 
@@ -48,6 +55,14 @@ pub struct Options {
     pub public_endpoint: Option<String>,
     /// `[oslo_middleware] max_request_body_size`, in bytes.
     pub max_request_body_size: usize,
+    /// Whose word about identity providers counts; nobody's unless it is set.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// `[federation] trusted_dashboard`: where a single sign-on may send a token.
+    pub trusted_dashboards: Vec<String>,
+    /// `[federation] sso_callback_template`
+    pub callback_page: CallbackPage,
+    /// `[saml] idp_metadata_path`
+    pub saml_metadata: PathBuf,
 }
 
 impl Default for Options {
@@ -55,6 +70,10 @@ impl Default for Options {
         Self {
             public_endpoint: None,
             max_request_body_size: 114_688,
+            trusted_proxies: None,
+            trusted_dashboards: Vec::new(),
+            callback_page: CallbackPage::default(),
+            saml_metadata: PathBuf::from("/etc/keystone/saml2_idp_metadata.xml"),
         }
     }
 }

@@ -51,9 +51,9 @@ async fn list_registered(
 ) -> Result<Json<Value>> {
     query.check::<RegisteredLimitQuery>()?;
     let filter = RegisteredLimitFilter {
-        service_id: query.texts("service_id"),
-        region_id: query.texts("region_id"),
-        resource_name: query.texts("resource_name"),
+        service_id: query.comparisons("service_id"),
+        region_id: query.comparisons("region_id"),
+        resource_name: query.comparisons("resource_name"),
         page: query.page()?,
     };
     let limits = app.identity.registered_limits(&caller, filter).await?;
@@ -172,11 +172,11 @@ async fn list(
 ) -> Result<Json<Value>> {
     query.check::<LimitQuery>()?;
     let filter = LimitFilter {
-        service_id: query.texts("service_id"),
-        region_id: query.texts("region_id"),
-        resource_name: query.texts("resource_name"),
-        project_id: query.texts("project_id"),
-        domain_id: query.texts("domain_id"),
+        service_id: query.comparisons("service_id"),
+        region_id: query.comparisons("region_id"),
+        resource_name: query.comparisons("resource_name"),
+        project_id: query.comparisons("project_id"),
+        domain_id: query.comparisons("domain_id"),
         within: None,
         page: query.page()?,
     };

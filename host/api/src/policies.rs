@@ -46,7 +46,7 @@ async fn list(
     query: ListQuery,
 ) -> Result<Json<Value>> {
     let filter = PolicyDocumentFilter {
-        kinds: query.texts("type"),
+        kinds: query.comparisons("type"),
         page: query.page()?,
     };
     let policies = app.identity.policy_documents(&caller, filter).await?;

@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use crate::{body, error::ApiError};
+use crate::{
+    body::{self, LenientBool},
+    error::ApiError,
+};
 
 /// The decoded pairs of a query string, in order.
 #[derive(Debug, Default)]
@@ -58,6 +61,19 @@ impl ListQuery {
         })
     }
 
+    /// A boolean filter that must be one of the spellings of a boolean.
+    ///
+    /// # Errors
+    /// 400 where it is not.
+    pub fn spelt_bool(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.get(name) {
+            Some(text) if !LenientBool::is_spelling(text) => Err(ApiError::bad_request(format!(
+                "Invalid input for field '{name}': '{text}' is not a boolean"
+            ))),
+            _ => Ok(self.bool(name)),
+        }
+    }
+
     /// A boolean that must be spelled as true to be true, such as `allow_expired`.
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| {
@@ -70,11 +86,11 @@ impl ListQuery {
 
     /// The filters on an entity's name: `name=x`, `name__contains=x`, ...
     pub fn names(&self) -> Vec<NameFilter> {
-        self.texts("name")
+        self.comparisons("name")
     }
 
-    /// The filters on one attribute that is text: `x=y`, `x__contains=y`, ...
-    pub fn texts(&self, attribute: &str) -> Vec<NameFilter> {
+    /// The filters on a text attribute, exact and not: `id=x`, `id__startswith=x`, ...
+    pub fn comparisons(&self, attribute: &str) -> Vec<NameFilter> {
         self.pairs
             .iter()
             .filter_map(|(key, value)| {

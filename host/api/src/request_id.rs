@@ -1,7 +1,9 @@
 //! `X-Openstack-Request-Id` on every answer, and the span that every log line of a request is in.
 
+use std::net::SocketAddr;
+
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
@@ -23,9 +25,14 @@ pub(crate) async fn frame(State(app): State<App>, mut request: Request, next: Ne
     let id = RequestId(format!("req-{}", Uuid::new_v4()));
     let base_url = BaseUrl::of(app.options.public_endpoint.as_deref(), request.headers());
     let method = request.method().clone();
+    let client = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(address)| address.ip().to_string());
     let span = tracing::info_span!(
         "request",
         request_id = %id.0,
+        client,
         method = %method,
         path = %request.uri().path(),
     );

@@ -13,7 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials,
-    endpoint_filters, groups, health, limits, policies, projects, roles, users, versions,
+    endpoint_filters, federated_login, groups, health, identity_providers, limits, mappings,
+    policies, projects, roles, service_providers, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -45,7 +46,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(application_credentials::routes())
                 .merge(limits::routes())
                 .merge(policies::routes())
-                .merge(endpoint_filters::routes()),
+                .merge(endpoint_filters::routes())
+                .merge(identity_providers::routes())
+                .merge(mappings::routes())
+                .merge(service_providers::routes())
+                .merge(federated_login::routes()),
         )
 }
 

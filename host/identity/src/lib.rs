@@ -15,6 +15,7 @@ mod catalog;
 mod credentials;
 mod endpoint_filters;
 mod error;
+mod federation;
 mod groups;
 mod limits;
 mod options;
@@ -51,9 +52,10 @@ pub use crate::{
     credentials::{Credential, CredentialChange, CredentialCreation},
     endpoint_filters::EndpointGroupCreation,
     error::{Error, ReceiptIssued, Result},
+    federation::IdentityProviderCreation,
     groups::{GroupChange, GroupCreation},
     limits::{LimitCreation, RegisteredLimitCreation},
-    options::Options,
+    options::{FederationOptions, Options},
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
     policies::PolicyDocumentCreation,
@@ -121,12 +123,23 @@ impl Identity {
         self.policy.store(Arc::new(policy));
     }
 
-    /// Takes up token keys that changed on disk.
+    /// Takes up keys of tokens, receipts and credentials that changed on disk, and says whether
+    /// any did.
     ///
     /// # Errors
-    /// Where the new keys cannot be used; the old ones stay in use.
+    /// Where new keys cannot be used; the old ones of that repository stay in use, and the other
+    /// repositories are looked at all the same.
     pub fn reload_keys(&self) -> Result<bool> {
-        self.tokens.reload_if_changed().map_err(Error::internal)
+        let reloaded = [
+            self.tokens.reload_if_changed().map_err(Error::internal),
+            self.receipts.reload_if_changed().map_err(Error::internal),
+            self.credential_cipher
+                .reload_if_changed()
+                .map_err(Error::internal),
+        ];
+        reloaded
+            .into_iter()
+            .try_fold(false, |any, one| one.map(|changed| any || changed))
     }
 
     /// Whether requests can be answered.

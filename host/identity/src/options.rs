@@ -1,5 +1,7 @@
 //! The operator's settings that the service layer obeys, with Keystone's defaults.
 
+use std::collections::HashMap;
+
 use archstone_model::{id::DomainId, limit::EnforcementModel};
 use chrono::TimeDelta;
 
@@ -42,6 +44,35 @@ pub struct Options {
     pub return_all_endpoints_if_no_filter: bool,
     /// `[unified_limit] enforcement_model`
     pub enforcement_model: EnforcementModel,
+    pub federation: FederationOptions,
+}
+
+/// Settings of federated logins.
+#[derive(Debug, Clone)]
+pub struct FederationOptions {
+    /// `[federation] attribute_mapping_default_schema_version`
+    pub default_schema_version: String,
+    /// `[federation] remote_id_attribute`
+    pub remote_id_attribute: Option<String>,
+    /// `remote_id_attribute` in a section that is named as a protocol.
+    pub remote_id_attributes: HashMap<String, String>,
+    /// `[federation] default_authorization_ttl`: how long a group membership outlasts the login
+    /// that gave it.
+    pub default_membership_lifetime: TimeDelta,
+    /// `[saml] relay_state_prefix`
+    pub relay_state_prefix: String,
+}
+
+impl Default for FederationOptions {
+    fn default() -> Self {
+        Self {
+            default_schema_version: "1.0".to_owned(),
+            remote_id_attribute: None,
+            remote_id_attributes: HashMap::new(),
+            default_membership_lifetime: TimeDelta::zero(),
+            relay_state_prefix: "ss:mem:".to_owned(),
+        }
+    }
 }
 
 impl Default for Options {
@@ -75,6 +106,7 @@ impl Default for Options {
             catalog_list_limit: None,
             return_all_endpoints_if_no_filter: true,
             enforcement_model: EnforcementModel::default(),
+            federation: FederationOptions::default(),
         }
     }
 }

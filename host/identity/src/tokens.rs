@@ -141,6 +141,11 @@ impl Identity {
                 .map(|id| id.as_str().into())
                 .collect(),
         });
+        if let Some(origin) = &federation {
+            self.store
+                .identity_provider(&origin.identity_provider)
+                .await?;
+        }
         let groups = federation
             .as_ref()
             .map_or(&[][..], |federation| &federation.groups);
@@ -294,9 +299,9 @@ impl Identity {
         place: &Place,
         inference: &RoleInference,
     ) -> Result<Vec<RoleId>> {
-        let groups = self.store.groups_of_user(user_id).await?;
+        let groups = self.current_groups(user_id).await?;
         let actors = std::iter::once(Actor::User(user_id.clone()))
-            .chain(groups.into_iter().map(|group| Actor::Group(group.id)))
+            .chain(groups.into_iter().map(Actor::Group))
             .chain(federated_groups.iter().cloned().map(Actor::Group))
             .collect();
         let filter = AssignmentFilter {

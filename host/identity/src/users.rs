@@ -4,6 +4,7 @@
 use archstone_model::{
     Extra,
     entity::Entity,
+    federation::Membership,
     id::{DomainId, GroupId, ProjectId, UserId},
     listing::Change,
     policy::Target,
@@ -98,6 +99,7 @@ impl Identity {
         if let Some(project_id) = &creation.default_project_id {
             self.require_project_is_no_domain(project_id).await?;
         }
+        self.require_accounts_exist(&creation.federated).await?;
         let now = self.now();
         let password = match creation.password {
             Some(password) => {
@@ -157,6 +159,14 @@ impl Identity {
         if let Change::Set(Some(project_id)) = &change.default_project_id {
             self.require_project_is_no_domain(project_id).await?;
         }
+        // An empty list says nothing.
+        let federated = match change.federated {
+            Change::Set(accounts) if accounts.is_empty() => Change::Keep,
+            change => change,
+        };
+        if let Change::Set(accounts) = &federated {
+            self.require_accounts_exist(accounts).await?;
+        }
         let options = match change.options {
             Some(changes) => Change::Set(user.options.clone().with_changes(&changes)),
             None => Change::Keep,
@@ -187,7 +197,7 @@ impl Identity {
                     default_project_id: change.default_project_id,
                     password,
                     options,
-                    federated: change.federated,
+                    federated,
                     extra: Change::Set(extra),
                 },
             )
@@ -249,7 +259,7 @@ impl Identity {
     }
 
     /// The groups that a user is in.
-    pub async fn groups_of_user(&self, caller: &Caller, id: &UserId) -> Result<Vec<Group>> {
+    pub async fn groups_of_user(&self, caller: &Caller, id: &UserId) -> Result<Vec<Membership>> {
         let found = self.store.user(id).await;
         self.enforce(
             caller,
@@ -257,9 +267,9 @@ impl Identity {
             self.user_target(id, found.as_ref().ok()),
         )?;
         found?;
-        let mut groups = self.store.groups_of_user(id).await?;
+        let mut groups = self.memberships(id).await?;
         if let Some(domain_id) = caller.scope_domain_id() {
-            groups.retain(|group| group.domain_id == *domain_id);
+            groups.retain(|membership| membership.group.domain_id == *domain_id);
         }
         Ok(groups)
     }

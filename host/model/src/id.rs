@@ -104,6 +104,7 @@ ids! {
     LimitId,
     PolicyId,
     EndpointGroupId,
+    ServiceProviderId,
 }
 
 impl DomainId {

@@ -2,8 +2,10 @@
 //! scope they ask for becomes a token.
 
 mod application_credential;
+mod mapped;
 mod password;
 mod plugin;
+mod provisioning;
 mod receipt;
 mod request;
 mod token;
@@ -27,7 +29,15 @@ pub use self::request::{
 use crate::{Error, Identity, Result, subject::ValidToken};
 
 /// The methods that need no plugin. A plugin cannot take their place.
-const BUILT_IN: [&str; 3] = ["password", "token", "application_credential"];
+const BUILT_IN: [&str; 7] = [
+    "password",
+    "token",
+    "application_credential",
+    "mapped",
+    "saml2",
+    "openid",
+    "x509",
+];
 
 /// A token just made.
 #[derive(Debug, Clone)]
@@ -88,14 +98,14 @@ impl Identity {
     /// with a receipt where the user's rules ask for more, `Invalid` where the request is not
     /// complete.
     pub async fn authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
-        let methods = request.methods.clone();
+        let (methods, claimed) = (request.methods.clone(), request.claimed_user());
         match self.try_authenticate(request).await.map_err(without_gaps) {
             Ok(issued) => {
                 self.audit_login(issued.subject.user.id.as_str(), &issued.subject.methods);
                 Ok(issued)
             }
             Err(error) => {
-                self.audit_failed_login(&methods, &error);
+                self.audit_unfinished_login(&methods, claimed.as_deref(), &error);
                 Err(error)
             }
         }
@@ -129,6 +139,9 @@ impl Identity {
                 "application_credential" => {
                     self.prove_application_credential(&request, &mut proof)
                         .await?;
+                }
+                method if mapped::METHODS.contains(&method) => {
+                    self.prove_by_mapping(method, &request, &mut proof).await?;
                 }
                 _ => match self.plugins.method(method) {
                     Some(plugin) => self.prove_by_plugin(&plugin, &request, &mut proof).await?,

@@ -15,6 +15,17 @@ impl Identity {
     pub(super) async fn prove_token(&self, request: &AuthRequest, proof: &mut Proof) -> Result<()> {
         let id = text(request.payload(METHOD)?, "id")
             .ok_or_else(|| Error::missing_attribute("id", METHOD))?;
+        self.prove_by_token(METHOD, id, request, proof).await
+    }
+
+    /// Proves by a token for a method that takes one.
+    pub(super) async fn prove_by_token(
+        &self,
+        method: &str,
+        id: &str,
+        request: &AuthRequest,
+        proof: &mut Proof,
+    ) -> Result<()> {
         let token = self.validate_now(id).await?;
         let asks_for_scope = !matches!(request.scope, RequestedScope::Default);
         match &token.delegation {
@@ -48,7 +59,7 @@ impl Identity {
         if !self.options.allow_rescope_scoped_token && token.scope != TokenScope::Unscoped {
             return Err(forbidden("rescope a scoped token"));
         }
-        proof.add(METHOD, token.user.id.clone())?;
+        proof.add(method, token.user.id.clone())?;
         for method in &token.methods {
             proof.add_method(method);
         }
@@ -59,11 +70,13 @@ impl Identity {
             .map_err(|_| Error::internal("a valid token has no valid audit id"))?;
         proof.audit_ids = Some(AuditIds::first(chain));
         if let Some(origin) = &token.federation {
-            proof.federation = Some(archstone_token::Federation {
+            let federation = archstone_token::Federation {
                 identity_provider_id: origin.identity_provider.to_string(),
                 protocol_id: origin.protocol.to_string(),
                 group_ids: origin.groups.iter().map(ToString::to_string).collect(),
-            });
+            };
+            self.require_federation_holds(&federation).await?;
+            proof.federation = Some(federation);
         }
         Ok(())
     }
