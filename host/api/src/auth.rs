@@ -23,7 +23,7 @@ use crate::{
     links::{BaseUrl, ListLinks},
     projects::{DomainView, ProjectView},
     query::ListQuery,
-    time::iso,
+    time::{iso, iso_without_zone},
 };
 
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -394,7 +394,7 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
         let mut shown = json!({
             "id": credential.id,
             "name": credential.name,
-            "restricted": !credential.unrestricted,
+            "restricted": !credential.is_unrestricted(),
         });
         if !credential.access_rules.is_empty() {
             let rules: Vec<_> = credential
@@ -437,7 +437,9 @@ fn render_user(user: &UserRef, token: &ValidToken) -> Value {
                 "protocol": { "id": origin.protocol },
             });
         }
-        None => shown["password_expires_at"] = json!(user.password_expires_at.map(iso)),
+        None => {
+            shown["password_expires_at"] = json!(user.password_expires_at.map(iso_without_zone))
+        }
     }
     shown
 }
@@ -467,13 +469,13 @@ fn render_catalog(catalog: &[CatalogService]) -> Value {
                 .endpoints
                 .iter()
                 .map(|endpoint| {
-                    let mut view = endpoint.extra.clone();
-                    view.insert("id".to_owned(), json!(endpoint.id));
-                    view.insert("interface".to_owned(), json!(endpoint.interface.as_str()));
-                    view.insert("region_id".to_owned(), json!(endpoint.region_id));
-                    view.insert("url".to_owned(), json!(endpoint.url));
-                    view.insert("region".to_owned(), json!(endpoint.region_id));
-                    Value::Object(view)
+                    let mut shown = endpoint.extra.clone();
+                    shown.insert("id".to_owned(), json!(endpoint.id));
+                    shown.insert("interface".to_owned(), json!(endpoint.interface.as_str()));
+                    shown.insert("region_id".to_owned(), json!(endpoint.region_id));
+                    shown.insert("url".to_owned(), json!(endpoint.url));
+                    shown.insert("region".to_owned(), json!(endpoint.region_id));
+                    Value::Object(shown)
                 })
                 .collect();
             json!({

@@ -1,5 +1,7 @@
 //! `/v3/OS-FEDERATION/identity_providers` and the protocols under one.
 
+use std::collections::HashSet;
+
 use archstone_identity::IdentityProviderCreation;
 use archstone_model::{
     federation::{
@@ -332,17 +334,17 @@ struct ProviderUpdate {
 
 /// How a provider names itself: each once, none longer than 64 characters.
 #[derive(ToSchema)]
-#[schema(value_type = Vec<RemoteId>)]
+#[schema(value_type = HashSet<RemoteId>)]
 #[allow(dead_code, reason = "read by its schema only")]
-struct RemoteIds(Vec<RemoteId>);
+struct RemoteIds(HashSet<RemoteId>);
 
 #[derive(ToSchema)]
-#[schema(max_length = 64)]
+#[schema(pattern = r"^[\s\S]{0,64}$")]
 #[allow(dead_code, reason = "read by its schema only")]
 struct RemoteId(String);
 
 #[derive(ToSchema)]
-#[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$")]
+#[schema(pattern = "^[a-zA-Z0-9-]{1,64}$")]
 #[allow(dead_code, reason = "read by its schema only")]
 struct DomainIdText(String);
 

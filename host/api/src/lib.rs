@@ -15,6 +15,7 @@ mod federated_login;
 mod groups;
 mod health;
 mod identity_providers;
+mod json_home;
 mod limits;
 mod links;
 mod mappings;
@@ -35,10 +36,11 @@ use archstone_identity::Identity;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    http::{HeaderValue, Method, header},
     middleware,
     response::{IntoResponse, Response},
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{catch_panic::CatchPanicLayer, normalize_path::NormalizePath};
 
 pub use crate::{
     assertion::TrustedProxies,
@@ -92,17 +94,41 @@ pub fn service(identity: Arc<Identity>, options: Options) -> Router {
         options: Arc::new(options),
     };
     let (router, openapi) = routes::documented().split_for_parts();
-    routes::with_unserved(router, &openapi)
+    let router = routes::with_unserved(router, &openapi)
         .merge(versions::openapi_route(openapi))
         .fallback(async || ApiError::unknown_url())
-        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .method_not_allowed_fallback(options_or_refusal)
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(DefaultBodyLimit::max(app.options.max_request_body_size))
         .layer(middleware::from_fn_with_state(
             app.clone(),
             request_id::frame,
         ))
-        .with_state(app)
+        .with_state(app);
+    // Slashes at the end of a path are taken off before it is routed.
+    Router::new()
+        .fallback_service(NormalizePath::trim_trailing_slash(router))
+        .layer(middleware::map_response(with_options_allowed))
+}
+
+/// Every path answers `OPTIONS`, which no route names.
+async fn with_options_allowed(mut response: Response) -> Response {
+    let allowed = response.headers().get(header::ALLOW).and_then(|allowed| {
+        let allowed = allowed.to_str().ok()?;
+        (!allowed.contains("OPTIONS")).then(|| format!("{allowed},OPTIONS"))
+    });
+    if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+/// What a path answers to methods that it does not have. The router adds which ones it has.
+async fn options_or_refusal(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], "").into_response();
+    }
+    ApiError::method_not_allowed().into_response()
 }
 
 /// A panic is a bug; the client still gets an answer in the usual shape, without its text.

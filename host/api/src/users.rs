@@ -26,7 +26,7 @@ use crate::{
     error::{ApiError, Result},
     links::{BaseUrl, ListLinks, SelfLink},
     query::ListQuery,
-    time::iso,
+    time::iso_without_zone,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -380,7 +380,7 @@ impl UserView {
             domain_id: user.domain_id,
             enabled: user.enabled,
             default_project_id: user.default_project_id,
-            password_expires_at: user.password_expires_at.map(iso),
+            password_expires_at: user.password_expires_at.map(iso_without_zone),
             options: user.options.to_map(),
             federated: grouped(user.federated),
             links,

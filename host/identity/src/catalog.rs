@@ -31,6 +31,7 @@ pub struct CatalogEndpoint {
     pub interface: Interface,
     pub region_id: Option<RegionId>,
     pub url: String,
+    /// `name`, `description` and what else its creator said of it.
     pub extra: Extra,
 }
 
@@ -114,9 +115,15 @@ impl Identity {
         Ok(self.store.region(id).await?)
     }
 
-    pub async fn regions(&self, caller: &Caller, filter: RegionFilter) -> Result<Vec<Region>> {
+    pub async fn regions(
+        &self,
+        caller: &Caller,
+        mut filter: RegionFilter,
+    ) -> Result<Listing<Region>> {
         self.enforce(caller, "identity:list_regions", Target::new())?;
-        Ok(self.store.regions(&filter).await?)
+        let page = self.page_of(filter.page, self.options.catalog_list_limit);
+        filter.page = page.and_one();
+        Ok(Listing::of(&page, self.store.regions(&filter).await?))
     }
 
     pub async fn create_region(&self, caller: &Caller, region: Region) -> Result<Region> {

@@ -47,9 +47,9 @@ pub use crate::{
         AuthRequest, DomainReference, IssuedToken, ProjectReference, RequestedScope, UserReference,
     },
     bootstrap::{Bootstrap, Bootstrapped},
-    caller::Caller,
+    caller::{Caller, RequestLine},
     catalog::{CatalogEndpoint, CatalogService},
-    credentials::{Credential, CredentialChange, CredentialCreation},
+    credentials::{Credential, CredentialCreation},
     endpoint_filters::EndpointGroupCreation,
     error::{Error, ReceiptIssued, Result},
     federation::IdentityProviderCreation,
@@ -167,13 +167,24 @@ impl Identity {
     }
 
     /// A page of a list that is `most` entries long, or as long as `[DEFAULT] list_limit` says,
-    /// unless the client asks for another length.
+    /// unless the client asks for another length, which `[DEFAULT] max_db_limit` bounds.
     pub(crate) fn page_of(
         &self,
         mut page: archstone_model::listing::Page,
         most: Option<u64>,
     ) -> archstone_model::listing::Page {
+        page = self.page_asked_for(page);
         page.limit = page.limit.or(most).or(self.options.list_limit);
+        page
+    }
+
+    /// The page that a client asks for, no longer than `[DEFAULT] max_db_limit`: for lists that no
+    /// other option cuts.
+    pub(crate) fn page_asked_for(
+        &self,
+        mut page: archstone_model::listing::Page,
+    ) -> archstone_model::listing::Page {
+        page.limit = page.limit.map(|asked| asked.min(self.options.max_db_limit));
         page
     }
 }

@@ -58,7 +58,7 @@ impl Identity {
         mut filter: RegisteredLimitFilter,
     ) -> Result<Listing<RegisteredLimit>> {
         self.enforce(caller, "identity:list_registered_limits", Target::new())?;
-        let page = filter.page.clone();
+        let page = self.page_asked_for(filter.page);
         filter.page = page.and_one();
         let limits = self.store.registered_limits(&filter).await?;
         Ok(Listing::of(&page, limits))
@@ -156,7 +156,7 @@ impl Identity {
                 (None, None) => return Ok(Listing::of(&filter.page, Vec::new())),
             };
         }
-        let page = filter.page.clone();
+        let page = self.page_asked_for(filter.page);
         filter.page = page.and_one();
         Ok(Listing::of(&page, self.store.limits(&filter).await?))
     }

@@ -44,6 +44,8 @@ pub struct Options {
     pub return_all_endpoints_if_no_filter: bool,
     /// `[unified_limit] enforcement_model`
     pub enforcement_model: EnforcementModel,
+    /// `[DEFAULT] max_db_limit`: the most entries of a list that a client gets at once.
+    pub max_db_limit: u64,
     pub federation: FederationOptions,
 }
 
@@ -107,6 +109,7 @@ impl Default for Options {
             return_all_endpoints_if_no_filter: true,
             enforcement_model: EnforcementModel::default(),
             federation: FederationOptions::default(),
+            max_db_limit: 1000,
         }
     }
 }

@@ -70,6 +70,14 @@ pub struct FederatedOrigin {
     pub groups: Vec<GroupId>,
 }
 
+/// Methods that prove possession of something which a user handed out, not the user.
+const DELEGATED_METHODS: [&str; 4] = [
+    "application_credential",
+    "oauth1",
+    "ec2credential",
+    "oauth2_credential",
+];
+
 /// A valid token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidToken {
@@ -101,6 +109,16 @@ impl ValidToken {
             TokenScope::Domain(domain) => Some(domain),
             _ => None,
         }
+    }
+
+    /// Whether somebody other than the user themselves may hold this token: it came through a
+    /// credential or a person that they delegated to. A token that names no method is one whose
+    /// method is not configured here, and none of those proves a user.
+    pub fn is_delegated(&self) -> bool {
+        let handed_out = |method: &String| DELEGATED_METHODS.contains(&method.as_str());
+        self.delegation != Delegation::None
+            || self.methods.is_empty()
+            || self.methods.iter().any(handed_out)
     }
 
     pub fn is_system_scoped(&self) -> bool {

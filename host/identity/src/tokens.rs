@@ -180,7 +180,8 @@ impl Identity {
                     .application_credential(&application_credential_id.as_str().into())
                     .await?;
                 if credential.user_id != user_id
-                    || credential.project_id.as_str() != project_id
+                    || credential.project_id.as_ref().map(ProjectId::as_str)
+                        != Some(project_id.as_str())
                     || credential
                         .expires_at
                         .is_some_and(|expires_at| expires_at <= self.now())
@@ -189,7 +190,7 @@ impl Identity {
                         "the application credential is no longer good for this",
                     ));
                 }
-                let (project, place) = self.token_project(&credential.project_id).await?;
+                let (project, place) = self.token_project(&project_id.as_str().into()).await?;
                 let held = self.roles_in(&user_id, groups, &place, &inference).await?;
                 let roles = held
                     .into_iter()

@@ -102,18 +102,11 @@ impl Identity {
         self.require_accounts_exist(&creation.federated).await?;
         let now = self.now();
         let password = match creation.password {
-            Some(password) => {
-                self.check_password_strength(&password)?;
-                let change_on_first_use = self.compliance.change_password_upon_first_use
-                    && creation.options.ignore_change_password_upon_first_use != Some(true);
-                let mut hashed = self
-                    .hash_password(&password, &creation.options, false)
-                    .await?;
-                if change_on_first_use {
-                    hashed.expires_at = Some(now);
-                }
-                Some(hashed)
-            }
+            // As in Keystone, options that come with a new user exempt later passwords only.
+            Some(password) => Some(
+                self.assigned_password(&password, &UserOptions::default())
+                    .await?,
+            ),
             None => None,
         };
         let user = self
@@ -176,12 +169,7 @@ impl Identity {
             Change::Keep => Change::Keep,
             Change::Set(None) => Change::Set(None),
             Change::Set(Some(password)) => {
-                self.check_password_strength(password)?;
-                let history = self.store.user_with_passwords(id).await?;
-                self.refuse_reused_password(password, &history).await?;
-                Change::Set(Some(
-                    self.hash_password(password, new_options, false).await?,
-                ))
+                Change::Set(Some(self.assigned_password(password, new_options).await?))
             }
         };
         let mut extra = user.extra.clone();
@@ -238,10 +226,13 @@ impl Identity {
         new: &Secret,
     ) -> Result<()> {
         let account = self.prove_password_for_change(id, original).await?;
-        if account.user.options.lock_password == Some(true) {
-            return Err(Error::unauthenticated("the password is locked"));
-        }
         self.check_password_strength(new)?;
+        if account.user.options.lock_password == Some(true) {
+            return Err(Error::invalid(
+                "You cannot change your password: it is locked. Ask your administrator for a new \
+                 one.",
+            ));
+        }
         self.check_password_age(&account)?;
         self.refuse_reused_password(new, &account).await?;
         let password = self.hash_password(new, &account.user.options, true).await?;
@@ -283,6 +274,21 @@ impl Identity {
             target.set("target.user.domain_id", user.domain_id.as_str());
         }
         target
+    }
+
+    /// A password that an administrator chose. It may be one from before, and may have to be changed
+    /// by its owner before anything else.
+    async fn assigned_password(
+        &self,
+        password: &Secret,
+        options: &UserOptions,
+    ) -> Result<NewPassword> {
+        self.check_password_strength(password)?;
+        let mut hashed = self.hash_password(password, options, false).await?;
+        if self.compliance.must_change_on_first_use(options) {
+            hashed.expires_at = Some(hashed.created_at);
+        }
+        Ok(hashed)
     }
 
     async fn hash_password(

@@ -224,6 +224,9 @@ fn identity(source: &Source) -> Result<Options> {
             defaults.enforcement_model,
         )?,
         federation: federation(source, defaults.federation)?,
+        max_db_limit: source
+            .integer("DEFAULT", "max_db_limit", 0..)?
+            .unwrap_or(defaults.max_db_limit),
     })
 }
 

@@ -125,11 +125,7 @@ impl Identity {
             .any(|method| method == "application_credential")
             && request.scope != RequestedScope::Default
         {
-            return Err(Error::LoginRefused {
-                message: "Error authenticating with application credential: Application \
-                          credentials cannot request a scope."
-                    .to_owned(),
-            });
+            return Err(Error::ApplicationCredentialWithScope);
         }
         let mut proof = Proof::default();
         for method in &request.methods {
@@ -173,19 +169,17 @@ impl Identity {
 
     /// Whether a method can be used in a login.
     fn supports(&self, method: &str) -> bool {
-        self.supported_methods().iter().any(|known| known == method)
-    }
-
-    /// The methods that are both configured and there.
-    pub(crate) fn supported_methods(&self) -> Vec<String> {
         self.options
             .auth_methods
             .iter()
-            .filter(|method| {
-                BUILT_IN.contains(&method.as_str()) || self.plugins.method(method).is_some()
-            })
-            .cloned()
-            .collect()
+            .any(|known| known == method)
+            && (BUILT_IN.contains(&method) || self.plugins.method(method).is_some())
+    }
+
+    /// What a client that named another method is told: the methods that are configured, whether
+    /// or not they are there just now.
+    pub(crate) fn supported_methods(&self) -> Vec<String> {
+        self.options.auth_methods.clone()
     }
 
     /// The kind of token that this login gets.
@@ -197,8 +191,13 @@ impl Identity {
     ) -> Result<TokenKind> {
         if let Some(id) = &proof.application_credential {
             let credential = self.store.application_credential(id).await?;
+            let Some(project_id) = credential.project_id else {
+                return Err(Error::unauthenticated(
+                    "the application credential is for no project",
+                ));
+            };
             return Ok(TokenKind::ApplicationCredential {
-                project_id: credential.project_id.into_string(),
+                project_id: project_id.into_string(),
                 application_credential_id: id.to_string(),
             });
         }

@@ -263,8 +263,11 @@ impl UserReference {
 
 impl ApplicationCredentialReference {
     pub(crate) fn from_payload(payload: &Map<String, Value>) -> Result<Self> {
-        if let Some(id) = text(payload, "id") {
-            return Ok(Self::Id(id.into()));
+        match payload.get("id") {
+            Some(Value::String(id)) if !id.is_empty() => return Ok(Self::Id(id.as_str().into())),
+            // No id is spelled like this, and what is not there is not found.
+            Some(Value::Number(id)) => return Ok(Self::Id(id.to_string().into())),
+            _ => {}
         }
         let name = text(payload, "name")
             .ok_or_else(|| Error::missing_attribute("name or ID", "application credential"))?;

@@ -2,8 +2,9 @@
 //! and never reaches further than the old one's own bounds.
 
 use archstone_token::{AuditId, AuditIds};
+use serde_json::Value;
 
-use super::{AuthRequest, Proof, RequestedScope, text};
+use super::{AuthRequest, Proof, RequestedScope};
 use crate::{
     Error, Identity, Result,
     subject::{Delegation, TokenScope},
@@ -13,7 +14,10 @@ const METHOD: &str = "token";
 
 impl Identity {
     pub(super) async fn prove_token(&self, request: &AuthRequest, proof: &mut Proof) -> Result<()> {
-        let id = text(request.payload(METHOD)?, "id")
+        let id = request
+            .payload(METHOD)?
+            .get("id")
+            .and_then(Value::as_str)
             .ok_or_else(|| Error::missing_attribute("id", METHOD))?;
         self.prove_by_token(METHOD, id, request, proof).await
     }
@@ -27,24 +31,14 @@ impl Identity {
         proof: &mut Proof,
     ) -> Result<()> {
         let token = self.validate_now(id).await?;
-        let asks_for_scope = !matches!(request.scope, RequestedScope::Default);
-        match &token.delegation {
-            Delegation::Trust(_) => {
-                return Err(forbidden(
+        if token.is_delegated() {
+            return Err(forbidden(match &token.delegation {
+                Delegation::Trust(_) => {
                     "Using trust-scoped token to create another token. Create a new trust-scoped \
-                     token instead",
-                ));
-            }
-            Delegation::ApplicationCredential(credential) => {
-                if asks_for_scope {
-                    return Err(forbidden(
-                        "Using an application credential token to create a scoped token is not \
-                         allowed.",
-                    ));
+                     token instead"
                 }
-                proof.application_credential = Some(credential.id.clone());
-            }
-            Delegation::None => {}
+                _ => "Using a delegated token to create another token is not allowed.",
+            }));
         }
         let asks_for_resource = matches!(
             request.scope,
