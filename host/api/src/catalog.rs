@@ -519,7 +519,7 @@ fn view_service(service: Service, base_url: &BaseUrl) -> Value {
     Value::Object(view)
 }
 
-fn view_endpoint(endpoint: Endpoint, base_url: &BaseUrl) -> Value {
+pub(crate) fn view_endpoint(endpoint: Endpoint, base_url: &BaseUrl) -> Value {
     let mut view: Map<String, Value> = endpoint.extra;
     let links = base_url.self_link(format_args!("endpoints/{}", endpoint.id));
     view.insert("id".to_owned(), json!(endpoint.id));

@@ -13,8 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials, domains,
-    federated_login, groups, health, identity_providers, mappings, project_tags, projects, retired,
-    revocations, roles, service_providers, trusts, users, versions,
+    endpoint_filters, federated_login, groups, health, identity_providers, limits, mappings,
+    policies, project_tags, projects, retired, revocations, roles, service_providers, trusts,
+    users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -47,6 +48,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(catalog::routes())
                 .merge(credentials::routes())
                 .merge(application_credentials::routes())
+                .merge(limits::routes())
+                .merge(policies::routes())
+                .merge(endpoint_filters::routes())
                 .merge(identity_providers::routes())
                 .merge(mappings::routes())
                 .merge(service_providers::routes())

@@ -6,6 +6,7 @@ use archstone_model::{
         Endpoint, EndpointFilter, EndpointPatch, Interface, Region, RegionFilter, RegionPatch,
         Service, ServiceFilter, ServicePatch,
     },
+    catalog_url::UrlTemplate,
     entity::Entity,
     id::{EndpointId, ProjectId, RegionId, ServiceId, UserId},
     listing::Listing,
@@ -35,15 +36,32 @@ pub struct CatalogEndpoint {
 }
 
 impl Identity {
-    /// The catalog for a user in a project. Without a project, endpoints whose URL needs one are
-    /// left out.
+    /// The catalog for a user in a project. Endpoints whose URL cannot be filled in are left out:
+    /// without a project, those that need one. A project that has endpoints of its own sees only
+    /// these, and only services that have one.
     pub async fn catalog_for(
         &self,
         user_id: &UserId,
         project_id: Option<&ProjectId>,
     ) -> Result<Vec<CatalogService>> {
         let services = self.store.services(&ServiceFilter::default()).await?;
-        let endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
+        let mut endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
+        let own = match project_id {
+            Some(project_id) => self.filtered_for(project_id, endpoints.clone()).await?,
+            None => Vec::new(),
+        };
+        let is_filtered = !own.is_empty();
+        if is_filtered {
+            endpoints = own;
+        } else if !self.options.return_all_endpoints_if_no_filter {
+            return Ok(Vec::new());
+        }
+        let value = |name: &str| match name {
+            "tenant_id" | "project_id" => project_id.map(ProjectId::as_str),
+            "user_id" => Some(user_id.as_str()),
+            "public_endpoint" => self.options.public_endpoint.as_deref(),
+            _ => None,
+        };
         let mut catalog: Vec<CatalogService> = services
             .into_iter()
             .filter(|service| service.enabled)
@@ -55,7 +73,8 @@ impl Identity {
             })
             .collect();
         for endpoint in endpoints.into_iter().filter(|endpoint| endpoint.enabled) {
-            let Some(url) = fill_in(&endpoint.url, user_id, project_id) else {
+            let template = UrlTemplate::parse(&endpoint.url);
+            let Some(url) = template.ok().and_then(|template| template.fill(value)) else {
                 continue;
             };
             let service = catalog
@@ -70,6 +89,9 @@ impl Identity {
                     extra: endpoint.extra,
                 });
             }
+        }
+        if is_filtered {
+            catalog.retain(|service| !service.endpoints.is_empty());
         }
         Ok(catalog)
     }
@@ -226,11 +248,7 @@ impl Identity {
     /// or the region is not there.
     pub async fn create_endpoint(&self, caller: &Caller, endpoint: Endpoint) -> Result<Endpoint> {
         self.enforce(caller, "identity:create_endpoint", Target::new())?;
-        if substitute(&endpoint.url, |name| {
-            REFERENCES.contains(&name).then_some("")
-        })
-        .is_none()
-        {
+        if UrlTemplate::parse(&endpoint.url).is_err() {
             return Err(Error::Invalid(format!(
                 "Cannot create an endpoint with an invalid URL: {}.",
                 endpoint.url
@@ -274,81 +292,5 @@ fn named_in_request(error: archstone_store::Error) -> Error {
     match error {
         archstone_store::Error::NotFound { .. } => Error::Invalid(Error::from(error).to_string()),
         other => other.into(),
-    }
-}
-
-/// What an endpoint's URL may refer to.
-const REFERENCES: [&str; 5] = [
-    "tenant_id",
-    "project_id",
-    "user_id",
-    "compute_host",
-    "public_endpoint",
-];
-
-/// A URL with its references filled in; nothing where one is unknown.
-fn fill_in(url: &str, user_id: &UserId, project_id: Option<&ProjectId>) -> Option<String> {
-    substitute(url, |name| match name {
-        "tenant_id" | "project_id" => project_id.map(ProjectId::as_str),
-        "user_id" => Some(user_id.as_str()),
-        _ => None,
-    })
-}
-
-/// A URL with `value` of every `$(name)s` and `%(name)s` in its place, and `%` for every `%%`;
-/// nothing where a name has no value or a `%` means nothing.
-fn substitute<'a>(url: &str, value: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
-    let template = url.replace("$(", "%(");
-    let mut filled = String::with_capacity(template.len());
-    let mut rest = template.as_str();
-    while let Some((before, after)) = rest.split_once('%') {
-        filled.push_str(before);
-        if let Some(tail) = after.strip_prefix('%') {
-            filled.push('%');
-            rest = tail;
-        } else {
-            let (name, tail) = after.strip_prefix('(')?.split_once(")s")?;
-            filled.push_str(value(name)?);
-            rest = tail;
-        }
-    }
-    filled.push_str(rest);
-    Some(filled)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_kinds_of_reference_are_filled_in() {
-        let url = fill_in(
-            "http://x/$(project_id)s/%(user_id)s",
-            &"u".into(),
-            Some(&"p".into()),
-        );
-        assert_eq!(url.as_deref(), Some("http://x/p/u"));
-    }
-
-    #[test]
-    fn a_url_that_needs_a_project_is_left_out_without_one() {
-        assert_eq!(fill_in("http://x/%(tenant_id)s", &"u".into(), None), None);
-        assert_eq!(
-            fill_in("http://x/%(nonsense)s", &"u".into(), Some(&"p".into())),
-            None
-        );
-        assert_eq!(
-            fill_in("http://x/v2", &"u".into(), None).as_deref(),
-            Some("http://x/v2")
-        );
-    }
-
-    #[test]
-    fn a_percent_sign_is_written_twice() {
-        let filled = fill_in("http://x/100%%", &"u".into(), None);
-        assert_eq!(filled.as_deref(), Some("http://x/100%"));
-        for malformed in ["http://x/%", "http://x/%20y", "http://x/%(user_id)"] {
-            assert_eq!(fill_in(malformed, &"u".into(), None), None, "{malformed}");
-        }
     }
 }

@@ -13,12 +13,15 @@ mod bootstrap;
 mod caller;
 mod catalog;
 mod credentials;
+mod endpoint_filters;
 mod error;
 mod federation;
 mod groups;
+mod limits;
 mod options;
 mod passwords;
 mod plugin_state;
+mod policies;
 mod projects;
 mod revocations;
 mod roles;
@@ -49,12 +52,15 @@ pub use crate::{
     caller::{Caller, RequestLine},
     catalog::{CatalogEndpoint, CatalogService},
     credentials::{Credential, CredentialCreation},
+    endpoint_filters::EndpointGroupCreation,
     error::{Error, ReceiptIssued, Result},
     federation::IdentityProviderCreation,
     groups::{GroupChange, GroupCreation},
+    limits::{LimitCreation, RegisteredLimitCreation},
     options::{FederationOptions, Options},
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
+    policies::PolicyDocumentCreation,
     projects::{DomainCreation, ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},
     subject::{
@@ -170,8 +176,18 @@ impl Identity {
         mut page: archstone_model::listing::Page,
         most: Option<u64>,
     ) -> archstone_model::listing::Page {
-        let asked = page.limit.map(|asked| asked.min(self.options.max_db_limit));
-        page.limit = asked.or(most).or(self.options.list_limit);
+        page = self.page_asked_for(page);
+        page.limit = page.limit.or(most).or(self.options.list_limit);
+        page
+    }
+
+    /// The page that a client asks for, no longer than `[DEFAULT] max_db_limit`: for lists that no
+    /// other option cuts.
+    pub(crate) fn page_asked_for(
+        &self,
+        mut page: archstone_model::listing::Page,
+    ) -> archstone_model::listing::Page {
+        page.limit = page.limit.map(|asked| asked.min(self.options.max_db_limit));
         page
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use archstone_model::id::DomainId;
+use archstone_model::{id::DomainId, limit::EnforcementModel};
 use chrono::TimeDelta;
 
 /// Settings of the service layer. The binary fills them from `keystone.conf`.
@@ -41,10 +41,18 @@ pub struct Options {
     pub max_redelegation_count: i32,
     /// How far a project may be from its domain: `[DEFAULT] max_project_tree_depth`
     pub max_project_tree_depth: u32,
-    /// `[DEFAULT] max_db_limit`: the most entries of a list that a client gets at once.
-    pub max_db_limit: u64,
+    /// `[DEFAULT] public_endpoint`, which endpoint URLs may refer to.
+    pub public_endpoint: Option<String>,
+    /// `[policy] list_limit`, which goes before `list_limit`.
+    pub policy_list_limit: Option<u64>,
     /// `[catalog] list_limit`, which goes before `list_limit`.
     pub catalog_list_limit: Option<u64>,
+    /// `[endpoint_filter] return_all_endpoints_if_no_filter`
+    pub return_all_endpoints_if_no_filter: bool,
+    /// `[unified_limit] enforcement_model`
+    pub enforcement_model: EnforcementModel,
+    /// `[DEFAULT] max_db_limit`: the most entries of a list that a client gets at once.
+    pub max_db_limit: u64,
     pub federation: FederationOptions,
 }
 
@@ -105,9 +113,13 @@ impl Default for Options {
             prohibited_implied_roles: vec!["admin".to_owned()],
             max_redelegation_count: 3,
             max_project_tree_depth: 5,
+            public_endpoint: None,
+            policy_list_limit: None,
+            catalog_list_limit: None,
+            return_all_endpoints_if_no_filter: true,
+            enforcement_model: EnforcementModel::default(),
             federation: FederationOptions::default(),
             max_db_limit: 1000,
-            catalog_list_limit: None,
         }
     }
 }

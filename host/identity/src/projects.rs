@@ -306,8 +306,14 @@ impl Identity {
         if let Some(disabled) = branch.iter().find(|project| !project.enabled) {
             return Err(disabled_branch(disabled.id.as_str()));
         }
+        let model = self.options.enforcement_model;
+        let most = model
+            .max_project_tree_depth()
+            .map_or(self.options.max_project_tree_depth, |depth| {
+                depth.min(self.options.max_project_tree_depth)
+            });
         // The domain counts as a level too.
-        if branch.len() + 1 > self.options.max_project_tree_depth as usize {
+        if branch.len() + 1 > most as usize {
             return Err(Error::refused(format!(
                 "Max hierarchy depth reached for {} branch.",
                 parent.id

@@ -26,6 +26,13 @@ pub enum Entity {
     ServiceProvider,
     FederatedUser,
     Token,
+    RegisteredLimit,
+    Limit,
+    Policy,
+    PolicyAssociation,
+    EndpointGroup,
+    ProjectEndpoint,
+    ProjectEndpointGroup,
 }
 
 impl Entity {
@@ -52,6 +59,13 @@ impl Entity {
             Self::ServiceProvider => "Service Provider",
             Self::FederatedUser => "federated_user",
             Self::Token => "token",
+            Self::RegisteredLimit => "registered_limit",
+            Self::Limit => "limit",
+            Self::Policy => "policy",
+            Self::PolicyAssociation => "policy association",
+            Self::EndpointGroup => "Endpoint Group",
+            Self::ProjectEndpoint => "project_endpoint",
+            Self::ProjectEndpointGroup => "project_endpoint_group",
         }
     }
 }

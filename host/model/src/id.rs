@@ -100,6 +100,10 @@ ids! {
     IdentityProviderId,
     ProtocolId,
     MappingId,
+    RegisteredLimitId,
+    LimitId,
+    PolicyId,
+    EndpointGroupId,
     ServiceProviderId,
 }
 

@@ -1,11 +1,15 @@
 //! The nouns of an OpenStack identity service and the rules over them. Nothing here does I/O.
 
 pub mod catalog;
+pub mod catalog_url;
 pub mod clock;
 pub mod credential;
+pub mod endpoint_filter;
+pub mod endpoint_policy;
 pub mod entity;
 pub mod federation;
 pub mod id;
+pub mod limit;
 pub mod listing;
 pub mod mapping;
 pub mod password_rules;

@@ -126,6 +126,7 @@ impl Store {
                 next += 1;
             }
             for region in doomed.iter().rev() {
+                delete_where(tx, "policy_association", "region_id", region.as_str()).await?;
                 delete_where(tx, "region", "id", region.as_str()).await.map_err(|error| {
                     if error.is_reference_violation() {
                         Error::InUse(format!(

@@ -59,3 +59,11 @@ pub(crate) fn by_page(select: &mut SelectStatement, id: (&'static str, &'static 
         select.limit(limit);
     }
 }
+
+/// Compares a column that may be null with a value that may be absent.
+pub(crate) fn equals_or_null(column: &'static str, value: Option<&str>) -> SimpleExpr {
+    match value {
+        Some(value) => Expr::col(column).eq(value),
+        None => Expr::col(column).is_null(),
+    }
+}

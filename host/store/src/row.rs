@@ -2,6 +2,7 @@
 
 use archstone_model::Extra;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use serde::de::DeserializeOwned;
 use sqlx::{Row as _, mysql::MySqlRow, postgres::PgRow, sqlite::SqliteRow};
 
 use crate::{Error, Result};
@@ -57,12 +58,19 @@ impl Row {
     pub(crate) fn extra(&self) -> Result<Extra> {
         match self.opt_text("extra")? {
             None => Ok(Extra::new()),
-            Some(text) => serde_json::from_str::<Option<Extra>>(&text)
-                .map(Option::unwrap_or_default)
-                .map_err(|error| Error::Corrupt {
-                    column: "extra".to_owned(),
-                    reason: error.to_string(),
-                }),
+            Some(text) => from_json::<Option<Extra>>("extra", &text).map(Option::unwrap_or_default),
         }
     }
+
+    /// A column of JSON text.
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
+        from_json(column, &self.text(column)?)
+    }
+}
+
+fn from_json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Error::Corrupt {
+        column: column.to_owned(),
+        reason: error.to_string(),
+    })
 }

@@ -39,6 +39,7 @@ impl Serve {
             .context("cannot start metrics")?;
         tokio::spawn(keep_metrics(metrics.clone()));
         let (identity, registry) = assemble::identity(config).await?;
+        identity.check_project_depth().await?;
         let identity = Arc::new(identity);
         if let Some(directory) = &config.plugin_dir {
             let mut plugins = PluginDirectory::new(directory, registry);

@@ -12,6 +12,7 @@ use std::{collections::HashMap, net::IpAddr, num::NonZeroUsize, path::PathBuf};
 use archstone_api::{self as api, CallbackPage, TrustedProxies};
 use archstone_identity::{FederationOptions, HashAlgorithm, HashOptions, Options};
 use archstone_model::{
+    limit::EnforcementModel,
     password_rules::{PasswordPattern, PasswordRules},
     policy::PolicyOptions,
 };
@@ -172,6 +173,11 @@ fn identity(source: &Source) -> Result<Options> {
         let limit: Option<i64> = source.integer(section, "user_limit", ..)?;
         Ok(limit.and_then(|limit| limit.try_into().ok()))
     };
+    // Zero stands for no limit.
+    let list_limit = |section| {
+        let most: Option<u64> = source.integer(section, "list_limit", 0..)?;
+        Ok(most.filter(|most| *most > 0))
+    };
     Ok(Options {
         auth_methods: source
             .list("auth", "methods")?
@@ -197,9 +203,7 @@ fn identity(source: &Source) -> Result<Options> {
         default_domain_id: source
             .text("identity", "default_domain_id")?
             .map_or(defaults.default_domain_id, Into::into),
-        list_limit: source
-            .integer("DEFAULT", "list_limit", 0..)?
-            .filter(|most| *most > 0),
+        list_limit: list_limit("DEFAULT")?,
         application_credential_user_limit: limit("application_credential")?,
         credential_user_limit: limit("credential")?,
         strict_project_names: strict("project_name_url_safe")?,
@@ -213,11 +217,25 @@ fn identity(source: &Source) -> Result<Options> {
         max_project_tree_depth: source
             .integer("DEFAULT", "max_project_tree_depth", 0..)?
             .unwrap_or(defaults.max_project_tree_depth),
+        public_endpoint: source.text("DEFAULT", "public_endpoint")?,
+        policy_list_limit: list_limit("policy")?,
+        catalog_list_limit: list_limit("catalog")?,
+        return_all_endpoints_if_no_filter: source.bool(
+            "endpoint_filter",
+            "return_all_endpoints_if_no_filter",
+            defaults.return_all_endpoints_if_no_filter,
+        )?,
+        enforcement_model: source.choice(
+            "unified_limit",
+            "enforcement_model",
+            &[EnforcementModel::Flat, EnforcementModel::StrictTwoLevel]
+                .map(|model| (model.name(), model)),
+            defaults.enforcement_model,
+        )?,
         federation: federation(source, defaults.federation)?,
         max_db_limit: source
             .integer("DEFAULT", "max_db_limit", 0..)?
             .unwrap_or(defaults.max_db_limit),
-        catalog_list_limit: source.integer("catalog", "list_limit", 1..)?,
     })
 }
 
@@ -498,5 +516,21 @@ mod tests {
         let identity = config(text).unwrap().identity;
         assert_eq!(identity.credential_user_limit, None);
         assert_eq!(identity.application_credential_user_limit, Some(4));
+    }
+
+    #[test]
+    fn a_list_limit_of_zero_is_none() {
+        let text = "[DEFAULT]\nlist_limit = 0\n[catalog]\nlist_limit = 7\n";
+        let identity = config(text).unwrap().identity;
+        assert_eq!(identity.list_limit, None);
+        assert_eq!(identity.catalog_list_limit, Some(7));
+    }
+
+    #[test]
+    fn the_enforcement_model_is_one_of_two() {
+        let text = "[unified_limit]\nenforcement_model = strict_two_level\n";
+        let identity = config(text).unwrap().identity;
+        assert_eq!(identity.enforcement_model, EnforcementModel::StrictTwoLevel);
+        assert!(error("[unified_limit]\nenforcement_model = deep\n").contains("flat"));
     }
 }

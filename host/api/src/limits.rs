@@ -1,0 +1,468 @@
+//! `/v3/registered_limits` and `/v3/limits`.
+
+use archstone_identity::{LimitCreation, RegisteredLimitCreation};
+use archstone_model::{
+    id::{DomainId, LimitId, ProjectId, RegionId, RegisteredLimitId},
+    limit::{
+        Limit, LimitFilter, LimitPatch, RegisteredLimit, RegisteredLimitFilter,
+        RegisteredLimitPatch, Resource,
+    },
+    listing::Change,
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    body::{Body, nullable},
+    caller::Authenticated,
+    error::{ApiError, Result},
+    links::{BaseUrl, list_body},
+    query::ListQuery,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_registered, create_registered))
+        .routes(routes!(
+            show_registered,
+            update_registered,
+            delete_registered
+        ))
+        .routes(routes!(list, create))
+        .routes(routes!(show_model))
+        .routes(routes!(show, update, delete))
+}
+
+/// Lists registered limits.
+#[utoipa::path(get, path = "/registered_limits", tag = "limits", responses((status = 200)))]
+async fn list_registered(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    query.check::<RegisteredLimitQuery>()?;
+    let filter = RegisteredLimitFilter {
+        service_id: query.comparisons("service_id"),
+        region_id: query.comparisons("region_id"),
+        resource_name: query.comparisons("resource_name"),
+        page: query.page()?,
+    };
+    let limits = app.identity.registered_limits(&caller, filter).await?;
+    let views = limits
+        .entries
+        .iter()
+        .map(|limit| view_registered(limit, &base_url))
+        .collect();
+    let collection = "registered_limits";
+    Ok(Json(list_body(
+        collection,
+        collection,
+        views,
+        limits.cut_at,
+        &base_url,
+        &query,
+    )))
+}
+
+/// Registers the default limits of resources: all of them, or none.
+#[utoipa::path(post, path = "/registered_limits", tag = "limits",
+    request_body = RegisteredLimitCreateRequest, responses((status = 201)))]
+async fn create_registered(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Body(request): Body<RegisteredLimitCreateRequest>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let creations = request
+        .registered_limits
+        .into_iter()
+        .map(RegisteredLimitCreation::from)
+        .collect();
+    let limits = app
+        .identity
+        .create_registered_limits(&caller, creations)
+        .await?;
+    let views: Vec<_> = limits
+        .iter()
+        .map(|limit| view_registered(limit, &base_url))
+        .collect();
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "registered_limits": views })),
+    ))
+}
+
+/// Shows a registered limit.
+#[utoipa::path(get, path = "/registered_limits/{registered_limit_id}", tag = "limits",
+    params(("registered_limit_id" = String, Path)), responses((status = 200)))]
+async fn show_registered(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(id): Path<RegisteredLimitId>,
+) -> Result<Json<Value>> {
+    let limit = app.identity.registered_limit(&caller, &id).await?;
+    Ok(Json(
+        json!({ "registered_limit": view_registered(&limit, &base_url) }),
+    ))
+}
+
+/// Changes a registered limit that no limit refers to.
+#[utoipa::path(patch, path = "/registered_limits/{registered_limit_id}", tag = "limits",
+    params(("registered_limit_id" = String, Path)),
+    request_body = RegisteredLimitUpdateRequest, responses((status = 200)))]
+async fn update_registered(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(id): Path<RegisteredLimitId>,
+    Body(request): Body<RegisteredLimitUpdateRequest>,
+) -> Result<Json<Value>> {
+    let RegisteredLimitUpdate {
+        service_id,
+        region_id,
+        resource_name,
+        default_limit,
+        description,
+    } = request.registered_limit;
+    let patch = RegisteredLimitPatch {
+        service_id: Change::from(service_id).map(Into::into),
+        region_id: region_id.map(|id| id.map(RegionId::from)),
+        resource_name: resource_name.into(),
+        default_limit: default_limit.into(),
+        description,
+    };
+    let limit = app
+        .identity
+        .update_registered_limit(&caller, &id, patch)
+        .await?;
+    Ok(Json(
+        json!({ "registered_limit": view_registered(&limit, &base_url) }),
+    ))
+}
+
+/// Deletes a registered limit that no limit refers to.
+#[utoipa::path(delete, path = "/registered_limits/{registered_limit_id}", tag = "limits",
+    params(("registered_limit_id" = String, Path)), responses((status = 204)))]
+async fn delete_registered(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(id): Path<RegisteredLimitId>,
+) -> Result<StatusCode> {
+    app.identity.delete_registered_limit(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists the limits that the caller may see.
+#[utoipa::path(get, path = "/limits", tag = "limits", responses((status = 200)))]
+async fn list(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    query: ListQuery,
+) -> Result<Json<Value>> {
+    query.check::<LimitQuery>()?;
+    let filter = LimitFilter {
+        service_id: query.comparisons("service_id"),
+        region_id: query.comparisons("region_id"),
+        resource_name: query.comparisons("resource_name"),
+        project_id: query.comparisons("project_id"),
+        domain_id: query.comparisons("domain_id"),
+        within: None,
+        page: query.page()?,
+    };
+    let limits = app.identity.limits(&caller, filter).await?;
+    let entries = limits.entries.iter();
+    let views = entries.map(|limit| view(limit, &base_url)).collect();
+    Ok(Json(list_body(
+        "limits",
+        "limits",
+        views,
+        limits.cut_at,
+        &base_url,
+        &query,
+    )))
+}
+
+/// Limits projects and domains: all that are given, or none.
+#[utoipa::path(post, path = "/limits", tag = "limits", request_body = LimitCreateRequest,
+    responses((status = 201)))]
+async fn create(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Body(request): Body<LimitCreateRequest>,
+) -> Result<(StatusCode, Json<Value>)> {
+    let creations = request
+        .limits
+        .into_iter()
+        .map(LimitCreation::try_from)
+        .collect::<Result<_, _>>()?;
+    let limits = app.identity.create_limits(&caller, creations).await?;
+    let views: Vec<_> = limits.iter().map(|limit| view(limit, &base_url)).collect();
+    Ok((StatusCode::CREATED, Json(json!({ "limits": views }))))
+}
+
+/// Shows the enforcement model that limits are checked against.
+#[utoipa::path(get, path = "/limits/model", tag = "limits", responses((status = 200)))]
+async fn show_model(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+) -> Result<Json<Value>> {
+    let model = app.identity.enforcement_model(&caller)?;
+    Ok(Json(json!({
+        "model": { "name": model.name(), "description": model.description() },
+    })))
+}
+
+/// Shows a limit.
+#[utoipa::path(get, path = "/limits/{limit_id}", tag = "limits",
+    params(("limit_id" = String, Path)), responses((status = 200)))]
+async fn show(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(id): Path<LimitId>,
+) -> Result<Json<Value>> {
+    let limit = app.identity.limit(&caller, &id).await?;
+    Ok(Json(json!({ "limit": view(&limit, &base_url) })))
+}
+
+/// Changes a limit's number or description.
+#[utoipa::path(patch, path = "/limits/{limit_id}", tag = "limits",
+    params(("limit_id" = String, Path)), request_body = LimitUpdateRequest,
+    responses((status = 200)))]
+async fn update(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+    Path(id): Path<LimitId>,
+    Body(request): Body<LimitUpdateRequest>,
+) -> Result<Json<Value>> {
+    let LimitUpdate {
+        resource_limit,
+        description,
+    } = request.limit;
+    let patch = LimitPatch {
+        resource_limit: resource_limit.into(),
+        description,
+    };
+    let limit = app.identity.update_limit(&caller, &id, patch).await?;
+    Ok(Json(json!({ "limit": view(&limit, &base_url) })))
+}
+
+/// Deletes a limit.
+#[utoipa::path(delete, path = "/limits/{limit_id}", tag = "limits",
+    params(("limit_id" = String, Path)), responses((status = 204)))]
+async fn delete(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(id): Path<LimitId>,
+) -> Result<StatusCode> {
+    app.identity.delete_limit(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn view_registered(limit: &RegisteredLimit, base_url: &BaseUrl) -> Value {
+    json!({
+        "id": limit.id,
+        "service_id": limit.resource.service_id,
+        "region_id": limit.resource.region_id,
+        "resource_name": limit.resource.name,
+        "default_limit": limit.default_limit,
+        "description": limit.description,
+        "links": base_url.self_link(format_args!("registered_limits/{}", limit.id)),
+    })
+}
+
+fn view(limit: &Limit, base_url: &BaseUrl) -> Value {
+    json!({
+        "id": limit.id,
+        "project_id": limit.project_id,
+        "domain_id": limit.domain_id,
+        "service_id": limit.resource.service_id,
+        "region_id": limit.resource.region_id,
+        "resource_name": limit.resource.name,
+        "resource_limit": limit.resource_limit,
+        "description": limit.description,
+        "links": base_url.self_link(format_args!("limits/{}", limit.id)),
+    })
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RegisteredLimitQuery {
+    #[serde(rename = "service_id")]
+    #[schema(pattern = r"^\{?(urn:)?(uuid:)?\{?(-*[0-9a-fA-F]){32}-*\}?$")]
+    _service_id: Option<String>,
+    #[serde(rename = "region_id")]
+    #[schema(min_length = 1, max_length = 255)]
+    _region_id: Option<String>,
+    #[serde(rename = "resource_name")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    _resource_name: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct LimitQuery {
+    #[serde(rename = "service_id")]
+    #[schema(pattern = r"^\{?(urn:)?(uuid:)?\{?(-*[0-9a-fA-F]){32}-*\}?$")]
+    _service_id: Option<String>,
+    #[serde(rename = "region_id")]
+    #[schema(min_length = 1, max_length = 255)]
+    _region_id: Option<String>,
+    #[serde(rename = "resource_name")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    _resource_name: Option<String>,
+    #[serde(rename = "project_id")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$")]
+    _project_id: Option<String>,
+    #[serde(rename = "domain_id")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9-]+$")]
+    _domain_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RegisteredLimitCreateRequest {
+    #[schema(min_items = 1)]
+    registered_limits: Vec<RegisteredLimitCreate>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RegisteredLimitCreate {
+    #[schema(pattern = r"^\{?(urn:)?(uuid:)?\{?(-*[0-9a-fA-F]){32}-*\}?$")]
+    service_id: String,
+    #[schema(min_length = 1, max_length = 255)]
+    region_id: Option<String>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    resource_name: String,
+    #[schema(minimum = -1)]
+    default_limit: i32,
+    #[schema(max_length = 255)]
+    description: Option<String>,
+}
+
+impl From<RegisteredLimitCreate> for RegisteredLimitCreation {
+    fn from(body: RegisteredLimitCreate) -> Self {
+        Self {
+            resource: Resource {
+                service_id: body.service_id.into(),
+                region_id: body.region_id.map(RegionId::from),
+                name: body.resource_name,
+            },
+            default_limit: body.default_limit,
+            description: body.description,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RegisteredLimitUpdateRequest {
+    registered_limit: RegisteredLimitUpdate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RegisteredLimitUpdate {
+    #[schema(
+        pattern = r"^\{?(urn:)?(uuid:)?\{?(-*[0-9a-fA-F]){32}-*\}?$",
+        nullable = false
+    )]
+    service_id: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    region_id: Change<Option<String>>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
+    resource_name: Option<String>,
+    #[schema(minimum = -1, nullable = false)]
+    default_limit: Option<i32>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, max_length = 255)]
+    description: Change<Option<String>>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LimitCreateRequest {
+    #[schema(min_items = 1)]
+    limits: Vec<LimitCreate>,
+}
+
+/// Names either a project or a domain.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LimitCreate {
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$")]
+    project_id: Change<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64,
+        pattern = "^[a-zA-Z0-9-]+$")]
+    domain_id: Change<Option<String>>,
+    #[schema(pattern = r"^\{?(urn:)?(uuid:)?\{?(-*[0-9a-fA-F]){32}-*\}?$")]
+    service_id: String,
+    #[schema(min_length = 1, max_length = 255)]
+    region_id: Option<String>,
+    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
+    resource_name: String,
+    #[schema(minimum = -1)]
+    resource_limit: i32,
+    #[schema(max_length = 255)]
+    description: Option<String>,
+}
+
+impl TryFrom<LimitCreate> for LimitCreation {
+    type Error = ApiError;
+
+    fn try_from(body: LimitCreate) -> Result<Self, ApiError> {
+        let (project_id, domain_id) = match (body.project_id, body.domain_id) {
+            (Change::Set(Some(id)), Change::Keep) => (Some(ProjectId::from(id)), None),
+            (Change::Keep, Change::Set(Some(id))) => (None, Some(DomainId::from(id))),
+            _ => {
+                return Err(ApiError::bad_request(
+                    "Invalid input for field 'limits': give each limit's project_id or its \
+                     domain_id.",
+                ));
+            }
+        };
+        Ok(Self {
+            project_id,
+            domain_id,
+            resource: Resource {
+                service_id: body.service_id.into(),
+                region_id: body.region_id.map(RegionId::from),
+                name: body.resource_name,
+            },
+            resource_limit: body.resource_limit,
+            description: body.description,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LimitUpdateRequest {
+    limit: LimitUpdate,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LimitUpdate {
+    #[schema(minimum = -1, nullable = false)]
+    resource_limit: Option<i32>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, max_length = 255)]
+    description: Change<Option<String>>,
+}
