@@ -24,6 +24,9 @@ pub enum Entity {
     Protocol,
     Mapping,
     Token,
+    Consumer,
+    RequestToken,
+    AccessToken,
 }
 
 impl Entity {
@@ -48,6 +51,9 @@ impl Entity {
             Self::Protocol => "federated protocol",
             Self::Mapping => "mapping",
             Self::Token => "token",
+            Self::Consumer => "consumer",
+            Self::RequestToken => "request token",
+            Self::AccessToken => "access token",
         }
     }
 }

@@ -100,6 +100,9 @@ ids! {
     IdentityProviderId,
     ProtocolId,
     MappingId,
+    ConsumerId,
+    RequestTokenId,
+    AccessTokenId,
 }
 
 impl DomainId {

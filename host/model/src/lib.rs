@@ -6,6 +6,7 @@ pub mod credential;
 pub mod entity;
 pub mod id;
 pub mod listing;
+pub mod oauth1;
 pub mod password_rules;
 pub mod policy;
 pub mod project;

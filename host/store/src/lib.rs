@@ -13,6 +13,7 @@ mod error;
 mod extra;
 mod filter;
 mod groups;
+mod oauth1;
 mod plugin_state;
 mod projects;
 mod revocations;
