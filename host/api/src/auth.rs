@@ -1,8 +1,8 @@
 //! `/v3/auth`: logging in, validating and revoking tokens, and what a token can be scoped to.
 
 use archstone_identity::{
-    AuthRequest, CatalogService, Delegation, DomainRef, TokenScope, UserRef, ValidToken,
-    ValidationOptions,
+    AuthRequest, CatalogService, Delegation, DomainRef, OAuthRequest, TokenScope, UserRef,
+    ValidToken, ValidationOptions,
 };
 use archstone_model::secret::Secret;
 use axum::{
@@ -20,6 +20,7 @@ use crate::{
     caller::{Authenticated, SubjectToken},
     error::{ApiError, Result},
     links::{BaseUrl, ListLinks},
+    oauth1::authorization,
     projects::{DomainView, ProjectView},
     query::ListQuery,
     time::iso,
@@ -42,6 +43,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     responses((status = 201, description = "The token's contents"), (status = 401, description = "The proof was not accepted")))]
 async fn issue(
     State(app): State<App>,
+    base_url: BaseUrl,
     headers: HeaderMap,
     query: ListQuery,
     RawBody(body): RawBody,
@@ -57,7 +59,11 @@ async fn issue(
         .get("openstack-auth-receipt")
         .and_then(|receipt| receipt.to_str().ok())
         .map(Secret::from);
-    let request = AuthRequest::from_body(auth, receipt)?;
+    let mut request = AuthRequest::from_body(auth, receipt)?;
+    request.oauth1 = Some(OAuthRequest {
+        url: base_url.v3("auth/tokens"),
+        authorization: authorization(&headers),
+    });
     let issued = app.identity.authenticate(request).await?;
     let body = render(&app, &issued.subject, !query.has("nocatalog")).await?;
     // Handing the token to its owner is what this answer is for.
@@ -271,7 +277,7 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-fn with_subject_token(mut response: Response, token: &str) -> Result {
+pub(crate) fn with_subject_token(mut response: Response, token: &str) -> Result {
     let mut value = HeaderValue::from_str(token)
         .map_err(|_| ApiError::bad_request("The subject token is not a valid header value."))?;
     value.set_sensitive(true);
@@ -280,7 +286,7 @@ fn with_subject_token(mut response: Response, token: &str) -> Result {
 }
 
 /// The body of a token, in Keystone's shape.
-async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<Value> {
+pub(crate) async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<Value> {
     let mut body = Map::new();
     body.insert("methods".to_owned(), json!(token.methods));
     let shown_user = match &token.delegation {
@@ -334,6 +340,15 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
             let catalog = app.identity.catalog_for(&token.user.id, project_id).await?;
             body.insert("catalog".to_owned(), render_catalog(&catalog));
         }
+    }
+    if let Delegation::OAuth1(delegation) = &token.delegation {
+        body.insert(
+            "OS-OAUTH1".to_owned(),
+            json!({
+                "access_token_id": delegation.access_token_id,
+                "consumer_id": delegation.consumer_id,
+            }),
+        );
     }
     if let Delegation::ApplicationCredential(credential) = &token.delegation {
         let mut shown = json!({

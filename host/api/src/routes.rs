@@ -12,8 +12,9 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ApiError, App, application_credentials, assignments, auth, catalog, credentials, groups,
-    health, projects, roles, users, versions,
+    ApiError, App, application_credentials, assignments, auth, catalog, credentials,
+    ec2_credentials, ec2_tokens, groups, health, oauth1, oauth1_grants, oauth2, projects, roles,
+    users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -42,6 +43,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(assignments::routes())
                 .merge(catalog::routes())
                 .merge(credentials::routes())
+                .merge(ec2_credentials::routes())
+                .merge(ec2_tokens::routes())
+                .merge(oauth1::routes())
+                .merge(oauth1_grants::routes())
+                .merge(oauth2::routes())
                 .merge(application_credentials::routes()),
         )
 }

@@ -9,7 +9,7 @@ use archstone_model::{
 
 use crate::{
     Error, Identity, Result,
-    subject::{Delegation, TokenScope, ValidToken},
+    subject::{TokenScope, ValidToken},
 };
 
 /// Someone whose token is valid. There is no other way to make one than
@@ -46,10 +46,9 @@ impl Caller {
             .map_or(&[], |origin| &origin.groups)
     }
 
-    /// Whether the token came through an application credential or a trust: it never acts outside
-    /// of what was delegated.
+    /// Whether the token came through a delegation: it never acts outside of what was delegated.
     pub fn is_delegated(&self) -> bool {
-        self.token.delegation != Delegation::None
+        self.token.is_delegated()
     }
 
     /// The domain of a domain-scoped token.

@@ -11,7 +11,7 @@ use archstone_model::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{Caller, Error, Identity, Result, new_id};
+use crate::{Caller, Error, Identity, Result, hex, new_id};
 
 /// A credential with its blob open.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub struct CredentialChange {
     pub extra: Extra,
 }
 
-const EC2: &str = "ec2";
+pub(crate) const EC2: &str = "ec2";
 
 impl Identity {
     pub async fn credential(&self, caller: &Caller, id: &CredentialId) -> Result<Credential> {
@@ -74,10 +74,10 @@ impl Identity {
             .filter(|credential| {
                 let target =
                     Target::new().with("target.credential.user_id", credential.user_id.as_str());
-                policy
-                    .enforce(ACTION, caller.credentials(), &target)
-                    .is_ok()
-                    && within_delegation(caller, credential.project_id.as_ref())
+                !caller.is_delegated()
+                    && policy
+                        .enforce(ACTION, caller.credentials(), &target)
+                        .is_ok()
             });
         visible.map(|sealed| self.open_credential(sealed)).collect()
     }
@@ -92,26 +92,13 @@ impl Identity {
         let user_id = creation.user_id.unwrap_or_else(|| caller.user_id().clone());
         let target = Target::new().with("target.credential.user_id", user_id.as_str());
         self.enforce(caller, "identity:create_credential", target)?;
-        refuse_outside_delegation(caller, creation.project_id.as_ref())?;
-        if let Some(limit) = self.options.credential_user_limit {
-            let filter = CredentialFilter {
-                user_id: Some(user_id.clone()),
-                ..CredentialFilter::default()
-            };
-            if self.store.credentials(&filter).await?.len() as u64 >= limit {
-                return Err(Error::refused(format!(
-                    "Unable to create additional credentials, maximum of {limit} already exceeded \
-                     for user."
-                )));
-            }
-        }
+        refuse_delegated(caller)?;
         let id = match creation.kind.as_str() {
             EC2 => {
                 if creation.project_id.is_none() {
                     return Err(Error::missing_attribute("project_id", "credential"));
                 }
-                let access = ec2_access_key(&creation.blob)?;
-                CredentialId::new(hex(&Sha256::digest(access.as_bytes())))
+                ec2_credential_id(&ec2_access_key(&creation.blob)?)
             }
             _ => CredentialId::new(new_id()),
         };
@@ -123,11 +110,33 @@ impl Identity {
             blob: creation.blob,
             extra: creation.extra,
         };
+        self.add_credential(caller, &credential).await?;
+        Ok(credential)
+    }
+
+    /// Stores a new credential that its user still has room for.
+    pub(crate) async fn add_credential(
+        &self,
+        caller: &Caller,
+        credential: &Credential,
+    ) -> Result<()> {
+        if let Some(limit) = self.options.credential_user_limit {
+            let filter = CredentialFilter {
+                user_id: Some(credential.user_id.clone()),
+                ..CredentialFilter::default()
+            };
+            if self.store.credentials(&filter).await?.len() as u64 >= limit {
+                return Err(Error::refused(format!(
+                    "Unable to create additional credentials, maximum of {limit} already exceeded \
+                     for user."
+                )));
+            }
+        }
         self.store
-            .create_credential(&self.seal_credential(&credential))
+            .create_credential(&self.seal_credential(credential))
             .await?;
         self.audit_write(caller, "create", Entity::Credential, credential.id.as_str());
-        Ok(credential)
+        Ok(())
     }
 
     pub async fn update_credential(
@@ -147,7 +156,6 @@ impl Identity {
             credential.user_id = user_id;
         }
         if let Change::Set(project_id) = change.project_id {
-            refuse_outside_delegation(caller, project_id.as_ref())?;
             credential.project_id = project_id;
         }
         if let Change::Set(kind) = change.kind {
@@ -205,7 +213,7 @@ impl Identity {
         }
         self.enforce(caller, action, target)?;
         let credential = found?;
-        refuse_outside_delegation(caller, credential.project_id.as_ref())?;
+        refuse_delegated(caller)?;
         Ok(credential)
     }
 
@@ -225,7 +233,7 @@ impl Identity {
         }
     }
 
-    fn open_credential(&self, sealed: SealedCredential) -> Result<Credential> {
+    pub(crate) fn open_credential(&self, sealed: SealedCredential) -> Result<Credential> {
         let blob = self
             .credential_cipher
             .decrypt(&sealed.encrypted_blob)
@@ -246,21 +254,22 @@ impl Identity {
     }
 }
 
-/// What came through a delegation reaches only the credentials of its own project.
-fn within_delegation(caller: &Caller, project_id: Option<&ProjectId>) -> bool {
-    !caller.is_delegated()
-        || (project_id.is_some()
-            && caller.token().project().map(|project| &project.id) == project_id)
+/// A credential outlives a delegation and knows nothing of its bounds, so that what came through
+/// one neither sees nor touches any.
+pub(crate) fn refuse_delegated(caller: &Caller) -> Result<()> {
+    if caller.is_delegated() {
+        Err(Error::ForbiddenAction {
+            action: "Delegated tokens cannot access credentials directly",
+            reason: "the token came through a delegation".to_owned(),
+        })
+    } else {
+        Ok(())
+    }
 }
 
-fn refuse_outside_delegation(caller: &Caller, project_id: Option<&ProjectId>) -> Result<()> {
-    if within_delegation(caller, project_id) {
-        Ok(())
-    } else {
-        Err(Error::forbidden(
-            "the credential is outside of what was delegated",
-        ))
-    }
+/// The id of the credential with an access key: its hash, so that a list of ids gives no key away.
+pub(crate) fn ec2_credential_id(access: &str) -> CredentialId {
+    CredentialId::new(hex(&Sha256::digest(access.as_bytes())))
 }
 
 /// The members of an EC2 blob that say by whose delegation it was made; they never change.
@@ -284,8 +293,4 @@ fn ec2_access_key(blob: &Secret) -> Result<String> {
         .and_then(|access| access.as_str())
         .map(str::to_owned)
         .ok_or_else(|| Error::invalid("Invalid blob in credential"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

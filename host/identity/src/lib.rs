@@ -9,12 +9,15 @@ mod application_credentials;
 mod assignments;
 mod audit;
 mod authentication;
+mod aws_signature;
 mod bootstrap;
 mod caller;
 mod catalog;
 mod credentials;
+mod ec2_credentials;
 mod error;
 mod groups;
+mod oauth1;
 mod options;
 mod passwords;
 mod plugin_state;
@@ -46,16 +49,18 @@ pub use crate::{
     caller::Caller,
     catalog::{CatalogEndpoint, CatalogService},
     credentials::{Credential, CredentialChange, CredentialCreation},
+    ec2_credentials::Ec2Credential,
     error::{Error, ReceiptIssued, Result},
     groups::{GroupChange, GroupCreation},
+    oauth1::{ConsumerChange, ConsumerCreation, IssuedOAuthToken, OAuthRequest},
     options::Options,
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
     projects::{DomainCreation, ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},
     subject::{
-        Delegation, DomainRef, FederatedOrigin, ProjectRef, TokenScope, TrustDelegation, UserRef,
-        ValidToken,
+        Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope,
+        TrustDelegation, UserRef, ValidToken,
     },
     tokens::ValidationOptions,
     users::{UserChange, UserCreation},
@@ -131,6 +136,16 @@ impl Identity {
         self.store.ping().await.map_err(Error::from)
     }
 
+    /// Whether OAuth 2.0 clients can log in with a secret.
+    pub fn accepts_client_secrets(&self) -> bool {
+        self.options.accept_client_secrets
+    }
+
+    /// How long a token lasts that nothing ends earlier.
+    pub fn token_lifetime(&self) -> chrono::TimeDelta {
+        self.options.token_lifetime
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -151,4 +166,8 @@ impl Identity {
 /// A new entity id: 32 hexadecimal digits.
 pub(crate) fn new_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

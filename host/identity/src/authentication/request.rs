@@ -6,7 +6,7 @@ use archstone_model::{
 };
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, OAuthRequest, Result};
 
 /// A login: the methods with their payloads, and the scope wanted.
 pub struct AuthRequest {
@@ -17,6 +17,8 @@ pub struct AuthRequest {
     pub scope: RequestedScope,
     /// `Openstack-Auth-Receipt`: proof of methods passed in an earlier round.
     pub receipt: Option<Secret>,
+    /// The request as an OAuth consumer signed it.
+    pub oauth1: Option<OAuthRequest>,
 }
 
 impl std::fmt::Debug for AuthRequest {
@@ -112,6 +114,7 @@ impl AuthRequest {
             payloads,
             scope: RequestedScope::from_body(auth.get("scope"))?,
             receipt,
+            oauth1: None,
         })
     }
 

@@ -16,24 +16,18 @@ impl Identity {
         let id = text(request.payload(METHOD)?, "id")
             .ok_or_else(|| Error::missing_attribute("id", METHOD))?;
         let token = self.validate_now(id).await?;
-        let asks_for_scope = !matches!(request.scope, RequestedScope::Default);
-        match &token.delegation {
-            Delegation::Trust(_) => {
-                return Err(forbidden(
+        if token.is_delegated() {
+            return Err(forbidden(match &token.delegation {
+                Delegation::Trust(_) => {
                     "Using trust-scoped token to create another token. Create a new trust-scoped \
-                     token instead",
-                ));
-            }
-            Delegation::ApplicationCredential(credential) => {
-                if asks_for_scope {
-                    return Err(forbidden(
-                        "Using an application credential token to create a scoped token is not \
-                         allowed.",
-                    ));
+                     token instead"
                 }
-                proof.application_credential = Some(credential.id.clone());
-            }
-            Delegation::None => {}
+                Delegation::OAuth1(_) => {
+                    "Using OAuth-scoped token to create another token. Create a new OAuth-scoped \
+                     token instead"
+                }
+                _ => "Using a delegated token to create another token is not allowed.",
+            }));
         }
         let asks_for_resource = matches!(
             request.scope,
