@@ -25,6 +25,7 @@ BASE_CONFIG = {
     "DEFAULT": {"log_file": "{dir}/keystone.log"},
     "database": {"connection": "sqlite:///{dir}/keystone.db"},
     "fernet_tokens": {"key_repository": "{dir}/fernet-keys"},
+    "fernet_receipts": {"key_repository": "{dir}/receipt-keys"},
     "credential": {"key_repository": "{dir}/credential-keys"},
     "cache": {"enabled": "false"},
     # The least number of rounds that bcrypt knows: the tests hash thousands of passwords.

@@ -129,6 +129,7 @@ def test_a_hostile_plugin_costs_that_login_only(server):
     admin = Api(server).as_admin()
 
     def misbehave(misdeed):
+        misdeed = misdeed if isinstance(misdeed, dict) else {misdeed: None}
         return admin.authenticate({"identity": {"methods": ["hostile"], "hostile": misdeed}})
 
     wait_until(lambda: misbehave("nothing").status != 500, "the plugin's start")

@@ -26,7 +26,7 @@ use crate::{
     links::{BaseUrl, ListLinks},
     projects::ResourceOptionsBody,
     query::ListQuery,
-    time::iso,
+    time::iso_without_zone,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -100,9 +100,12 @@ async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
-    Path((_user_id, id)): Path<(UserId, ApplicationCredentialId)>,
+    Path((user_id, id)): Path<(UserId, ApplicationCredentialId)>,
 ) -> Result<Json<Value>> {
-    let (credential, roles) = app.identity.application_credential(&caller, &id).await?;
+    let (credential, roles) = app
+        .identity
+        .application_credential(&caller, &user_id, &id)
+        .await?;
     Ok(Json(
         json!({ "application_credential": view(credential, roles, &base_url) }),
     ))
@@ -117,10 +120,10 @@ async fn show(
 async fn delete(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
-    Path((_user_id, id)): Path<(UserId, ApplicationCredentialId)>,
+    Path((user_id, id)): Path<(UserId, ApplicationCredentialId)>,
 ) -> Result<StatusCode> {
     app.identity
-        .delete_application_credential(&caller, &id)
+        .delete_application_credential(&caller, &user_id, &id)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -207,7 +210,7 @@ fn view(credential: ApplicationCredential, roles: Vec<Role>, base_url: &BaseUrl)
         "user_id": credential.user_id,
         "project_id": credential.project_id,
         "system": null,
-        "expires_at": credential.expires_at.map(|time| iso(time).trim_end_matches('Z').to_owned()),
+        "expires_at": credential.expires_at.map(iso_without_zone),
         "unrestricted": credential.unrestricted,
         "roles": roles,
         "links": links,
@@ -240,8 +243,10 @@ struct AppCredCreateRequest {
 struct AppCredCreate {
     /// Accepted and not used: the id is made up, the scope is the token's.
     #[serde(rename = "id")]
+    #[schema(nullable = false)]
     _id: Option<String>,
     #[serde(rename = "project_id")]
+    #[schema(nullable = false)]
     _project_id: Option<String>,
     #[serde(rename = "system")]
     _system: Option<String>,
@@ -250,8 +255,9 @@ struct AppCredCreate {
     description: Option<String>,
     #[schema(value_type = Option<String>)]
     secret: Option<Secret>,
+    #[schema(nullable = false)]
     roles: Option<Vec<RoleBody>>,
-    /// ISO 8601; UTC where it names no zone.
+    /// ISO 8601, in UTC.
     expires_at: Option<String>,
     unrestricted: Option<bool>,
     #[serde(default)]
@@ -273,6 +279,7 @@ struct RoleBody {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct AccessRuleBody {
     #[schema(
         min_length = 1,
@@ -290,7 +297,7 @@ struct AccessRuleBody {
     service: Option<String>,
     #[schema(max_length = 225, pattern = "^/", nullable = false)]
     path: Option<String>,
-    #[schema(pattern = "^(GET|HEAD|POST|PUT|PATCH|DELETE)$")]
+    #[schema(pattern = "^(GET|HEAD|POST|PUT|PATCH|DELETE)$", nullable = false)]
     method: Option<String>,
 }
 
@@ -340,18 +347,16 @@ impl TryFrom<AppCredCreate> for ApplicationCredentialCreation {
             secret: body.secret,
             roles,
             expires_at: body.expires_at.as_deref().map(expiry).transpose()?,
-            unrestricted: body.unrestricted.unwrap_or(false),
+            unrestricted: body.unrestricted,
             access_rules,
         })
     }
 }
 
 fn expiry(text: &str) -> Result<DateTime<Utc>, ApiError> {
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.with_timezone(&Utc))
-        .or_else(|_| {
-            NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc())
-        })
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
+        .map(|time| time.and_utc())
         .map_err(|_| {
             ApiError::bad_request(
                 "Timestamp not in expected format. The server could not comply with the request \
@@ -375,11 +380,12 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_without_a_zone_is_utc() -> Result<(), ApiError> {
+    fn an_expiry_is_utc_with_and_without_a_z() -> Result<(), ApiError> {
         assert_eq!(
             expiry("2030-01-01T00:00:00")?,
-            expiry("2030-01-01T01:00:00+01:00")?
+            expiry("2030-01-01T00:00:00.0Z")?
         );
+        assert!(expiry("2030-01-01T01:00:00+01:00").is_err());
         assert!(expiry("tomorrow").is_err());
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! `/v3/auth`: logging in, validating and revoking tokens, and what a token can be scoped to.
 
 use archstone_identity::{
-    AuthRequest, CatalogService, Delegation, DomainRef, OAuthRequest, TokenScope, UserRef,
-    ValidToken, ValidationOptions,
+    AuthRequest, Caller, CatalogService, Delegation, DomainRef, IssuedToken, OAuthRequest,
+    TokenScope, UserRef, ValidToken, ValidationOptions,
 };
-use archstone_model::secret::Secret;
+use archstone_model::{federation::ServiceProvider, secret::Secret};
 use axum::{
     Json,
     extract::State,
@@ -16,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
+    assertion::TrustedAssertion,
     body::RawBody,
     caller::{Authenticated, SubjectToken},
     error::{ApiError, Result},
@@ -23,7 +24,7 @@ use crate::{
     oauth1::authorization,
     projects::{DomainView, ProjectView},
     query::ListQuery,
-    time::iso,
+    time::{iso, iso_without_zone},
 };
 
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -33,6 +34,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(issue, validate, revoke))
         .routes(routes!(projects))
         .routes(routes!(domains))
+        .routes(routes!(federated_projects))
+        .routes(routes!(federated_domains))
         .routes(routes!(system))
         .routes(routes!(catalog))
 }
@@ -46,6 +49,7 @@ async fn issue(
     base_url: BaseUrl,
     headers: HeaderMap,
     query: ListQuery,
+    TrustedAssertion(assertion): TrustedAssertion,
     RawBody(body): RawBody,
 ) -> Result {
     let auth = body
@@ -64,8 +68,14 @@ async fn issue(
         url: base_url.v3("auth/tokens"),
         authorization: authorization(&headers),
     });
+    request.assertion = assertion;
     let issued = app.identity.authenticate(request).await?;
-    let body = render(&app, &issued.subject, !query.has("nocatalog")).await?;
+    answer(&app, &issued, !query.has("nocatalog")).await
+}
+
+/// The answer to a login that worked.
+pub(crate) async fn answer(app: &App, issued: &IssuedToken, include_catalog: bool) -> Result {
+    let body = render(app, &issued.subject, include_catalog).await?;
     // Handing the token to its owner is what this answer is for.
     with_subject_token(
         (StatusCode::CREATED, Json(body)).into_response(),
@@ -125,14 +135,33 @@ async fn projects(
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
 ) -> Result<Json<Value>> {
-    let projects = app.identity.own_projects(&caller).await?;
+    list_projects(&app, &caller, &base_url, "auth/projects").await
+}
+
+/// The projects that the caller can scope a token to, as older clients ask for them.
+#[utoipa::path(get, path = "/OS-FEDERATION/projects", tag = "federation", responses((status = 200)))]
+async fn federated_projects(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+) -> Result<Json<Value>> {
+    list_projects(&app, &caller, &base_url, "OS-FEDERATION/projects").await
+}
+
+async fn list_projects(
+    app: &App,
+    caller: &Caller,
+    base_url: &BaseUrl,
+    path: &str,
+) -> Result<Json<Value>> {
+    let projects = app.identity.own_projects(caller).await?;
     let views: Vec<_> = projects
         .into_iter()
-        .map(|project| ProjectView::new(project, &base_url))
+        .map(|project| ProjectView::new(project, base_url))
         .collect();
     Ok(Json(json!({
         "projects": views,
-        "links": ListLinks::complete(base_url.v3("auth/projects")),
+        "links": ListLinks::complete(base_url.v3(path)),
     })))
 }
 
@@ -143,14 +172,33 @@ async fn domains(
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
 ) -> Result<Json<Value>> {
-    let domains = app.identity.own_domains(&caller).await?;
+    list_domains(&app, &caller, &base_url, "auth/domains").await
+}
+
+/// The domains that the caller can scope a token to, as older clients ask for them.
+#[utoipa::path(get, path = "/OS-FEDERATION/domains", tag = "federation", responses((status = 200)))]
+async fn federated_domains(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    base_url: BaseUrl,
+) -> Result<Json<Value>> {
+    list_domains(&app, &caller, &base_url, "OS-FEDERATION/domains").await
+}
+
+async fn list_domains(
+    app: &App,
+    caller: &Caller,
+    base_url: &BaseUrl,
+    path: &str,
+) -> Result<Json<Value>> {
+    let domains = app.identity.own_domains(caller).await?;
     let views: Vec<_> = domains
         .into_iter()
-        .map(|domain| DomainView::new(domain, &base_url))
+        .map(|domain| DomainView::new(domain, base_url))
         .collect();
     Ok(Json(json!({
         "domains": views,
-        "links": ListLinks::complete(base_url.v3("auth/domains")),
+        "links": ListLinks::complete(base_url.v3(path)),
     })))
 }
 
@@ -350,11 +398,18 @@ pub(crate) async fn render(app: &App, token: &ValidToken, include_catalog: bool)
             }),
         );
     }
+    let providers = app.identity.enabled_service_providers().await?;
+    if !providers.is_empty() {
+        body.insert(
+            "service_providers".to_owned(),
+            render_service_providers(&providers),
+        );
+    }
     if let Delegation::ApplicationCredential(credential) = &token.delegation {
         let mut shown = json!({
             "id": credential.id,
             "name": credential.name,
-            "restricted": !credential.unrestricted,
+            "restricted": !credential.is_unrestricted(),
         });
         if !credential.access_rules.is_empty() {
             let rules: Vec<_> = credential
@@ -397,9 +452,24 @@ fn render_user(user: &UserRef, token: &ValidToken) -> Value {
                 "protocol": { "id": origin.protocol },
             });
         }
-        None => shown["password_expires_at"] = json!(user.password_expires_at.map(iso)),
+        None => {
+            shown["password_expires_at"] = json!(user.password_expires_at.map(iso_without_zone))
+        }
     }
     shown
+}
+
+fn render_service_providers(providers: &[ServiceProvider]) -> Value {
+    providers
+        .iter()
+        .map(|provider| {
+            json!({
+                "auth_url": provider.auth_url,
+                "id": provider.id,
+                "sp_url": provider.sp_url,
+            })
+        })
+        .collect()
 }
 
 fn render_domain(domain: &DomainRef) -> Value {
@@ -414,13 +484,13 @@ fn render_catalog(catalog: &[CatalogService]) -> Value {
                 .endpoints
                 .iter()
                 .map(|endpoint| {
-                    json!({
-                        "id": endpoint.id,
-                        "interface": endpoint.interface.as_str(),
-                        "region_id": endpoint.region_id,
-                        "url": endpoint.url,
-                        "region": endpoint.region_id,
-                    })
+                    let mut shown = endpoint.extra.clone();
+                    shown.insert("id".to_owned(), json!(endpoint.id));
+                    shown.insert("interface".to_owned(), json!(endpoint.interface.as_str()));
+                    shown.insert("region_id".to_owned(), json!(endpoint.region_id));
+                    shown.insert("url".to_owned(), json!(endpoint.url));
+                    shown.insert("region".to_owned(), json!(endpoint.region_id));
+                    Value::Object(shown)
                 })
                 .collect();
             json!({

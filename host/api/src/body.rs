@@ -49,10 +49,10 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split(';').next())
-            .is_some_and(|media_type| {
+            .is_none_or(|media_type| {
                 matches!(
                     media_type.trim().to_ascii_lowercase().as_str(),
-                    "application/json" | "application/json-home"
+                    "" | "application/json" | "application/json-home"
                 )
             });
         let bytes = Bytes::from_request(request, state)
@@ -179,6 +179,12 @@ pub struct LenientBool(bool);
 impl From<LenientBool> for bool {
     fn from(value: LenientBool) -> Self {
         value.0
+    }
+}
+
+impl LenientBool {
+    pub(crate) fn is_spelling(text: &str) -> bool {
+        SPELLINGS.iter().any(|(spelling, _)| *spelling == text)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Who is asking: the extractor that turns `X-Auth-Token` into a validated caller.
 
-use archstone_identity::Caller;
+use archstone_identity::{Caller, RequestLine};
 use axum::{
-    extract::{FromRef, FromRequestParts},
+    extract::{FromRef, FromRequestParts, OriginalUri},
     http::request::Parts,
 };
 
@@ -22,7 +22,16 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let app = App::from_ref(state);
         let token = header(parts, "x-auth-token");
-        Ok(Self(app.identity.caller(token).await?))
+        // A nested router sees only the end of the path.
+        let uri = parts
+            .extensions
+            .get::<OriginalUri>()
+            .map_or(&parts.uri, |original| &original.0);
+        let request = RequestLine {
+            method: parts.method.as_str(),
+            path: uri.path().trim_end_matches('/'),
+        };
+        Ok(Self(app.identity.caller(token, request).await?))
     }
 }
 

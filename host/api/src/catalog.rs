@@ -22,10 +22,10 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    body::{Body, LenientBool, nullable},
+    body::{Body, non_empty, nullable},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
+    links::{BaseUrl, list_body},
     query::ListQuery,
 };
 
@@ -52,16 +52,28 @@ async fn list_regions(
     base_url: BaseUrl,
     query: ListQuery,
 ) -> Result<Json<Value>> {
+    // The link to a next page has parameters that no client may make up.
+    if !query.has("marker") {
+        query.check::<RegionQuery>()?;
+    }
     let filter = RegionFilter {
         parent_region_id: query.get("parent_region_id").map(RegionId::from),
         page: query.page()?,
     };
     let regions = app.identity.regions(&caller, filter).await?;
-    let views: Vec<_> = regions
+    let views = regions
+        .entries
         .into_iter()
         .map(|region| view_region(region, &base_url))
         .collect();
-    Ok(Json(list("regions", views, &base_url, &query)))
+    Ok(Json(list_body(
+        "regions",
+        "regions",
+        views,
+        regions.cut_at,
+        &base_url,
+        &query,
+    )))
 }
 
 /// Creates a region.
@@ -167,16 +179,24 @@ async fn list_services(
     query: ListQuery,
 ) -> Result<Json<Value>> {
     let filter = ServiceFilter {
-        service_type: query.get("type").map(str::to_owned),
+        types: query.comparisons("type"),
         names: query.names(),
         page: query.page()?,
     };
     let services = app.identity.services(&caller, filter).await?;
-    let views: Vec<_> = services
+    let views = services
+        .entries
         .into_iter()
         .map(|service| view_service(service, &base_url))
         .collect();
-    Ok(Json(list("services", views, &base_url, &query)))
+    Ok(Json(list_body(
+        "services",
+        "services",
+        views,
+        services.cut_at,
+        &base_url,
+        &query,
+    )))
 }
 
 /// Creates a service.
@@ -191,13 +211,14 @@ async fn create_service(
     let ServiceCreate {
         service_type,
         enabled,
+        name,
         extra,
     } = request.service;
     let service = Service {
         id: ServiceId::new(new_id()),
         service_type,
-        enabled: enabled.is_none_or(bool::from),
-        extra: without_id(extra),
+        enabled: enabled.unwrap_or(true),
+        extra: without_id(with_text(extra, "name", name)),
     };
     let service = app.identity.create_service(&caller, service).await?;
     Ok((
@@ -234,13 +255,15 @@ async fn update_service(
         id,
         service_type,
         enabled,
+        name,
         extra,
     } = request.service;
+    let extra = with_text(extra, "name", name);
     refuse_new_id("service", id, service_id.as_str())?;
     let current = app.identity.service(&caller, &service_id).await?;
     let patch = ServicePatch {
         service_type: service_type.into(),
-        enabled: enabled.map(bool::from).into(),
+        enabled: enabled.into(),
         extra: Change::Set(merged(current.extra, extra)),
     };
     let service = app
@@ -277,11 +300,19 @@ async fn list_endpoints(
         page: query.page()?,
     };
     let endpoints = app.identity.endpoints(&caller, filter).await?;
-    let views: Vec<_> = endpoints
+    let views = endpoints
+        .entries
         .into_iter()
         .map(|endpoint| view_endpoint(endpoint, &base_url))
         .collect();
-    Ok(Json(list("endpoints", views, &base_url, &query)))
+    Ok(Json(list_body(
+        "endpoints",
+        "endpoints",
+        views,
+        endpoints.cut_at,
+        &base_url,
+        &query,
+    )))
 }
 
 /// Creates an endpoint.
@@ -300,8 +331,11 @@ async fn create_endpoint(
         region_id,
         region,
         enabled,
+        name,
+        description,
         extra,
     } = request.endpoint;
+    let extra = with_endpoint_texts(extra, name, description);
     let region_id = match (region_id, region) {
         (None, Some(region)) => {
             let region = RegionId::from(region);
@@ -318,7 +352,7 @@ async fn create_endpoint(
         service_id: service_id.into(),
         region_id,
         url,
-        enabled: enabled.is_none_or(bool::from),
+        enabled: enabled.unwrap_or(true),
         extra: without_id(extra),
     };
     let endpoint = app.identity.create_endpoint(&caller, endpoint).await?;
@@ -362,8 +396,11 @@ async fn update_endpoint(
         region_id,
         region,
         enabled,
+        name,
+        description,
         extra,
     } = request.endpoint;
+    let extra = with_endpoint_texts(extra, name, description);
     refuse_new_id("endpoint", id, endpoint_id.as_str())?;
     let current = app.identity.endpoint(&caller, &endpoint_id).await?;
     let region_id = match (region_id, region) {
@@ -381,7 +418,7 @@ async fn update_endpoint(
         service_id: service_id.map(ServiceId::from).into(),
         region_id,
         url: url.into(),
-        enabled: enabled.map(bool::from).into(),
+        enabled: enabled.into(),
         extra: Change::Set(merged(current.extra, extra)),
     };
     let endpoint = app
@@ -438,9 +475,24 @@ fn without_id(mut extra: Extra) -> Extra {
     extra
 }
 
-fn list(collection: &str, views: Vec<Value>, base_url: &BaseUrl, query: &ListQuery) -> Value {
-    let links = ListLinks::complete(base_url.v3(format_args!("{collection}{}", query.suffix())));
-    json!({ collection: views, "links": links })
+/// `extra` with an attribute that the schema knows and the database does not.
+fn with_text(mut extra: Extra, name: &str, value: Option<String>) -> Extra {
+    if let Some(value) = value {
+        extra.insert(name.to_owned(), value.into());
+    }
+    extra
+}
+
+fn with_endpoint_texts(
+    extra: Extra,
+    name: Option<String>,
+    description: Change<Option<String>>,
+) -> Extra {
+    let mut extra = with_text(extra, "name", name);
+    if let Change::Set(description) = description {
+        extra.insert("description".to_owned(), json!(description));
+    }
+    extra
 }
 
 fn view_region(region: Region, base_url: &BaseUrl) -> Value {
@@ -481,6 +533,15 @@ fn view_endpoint(endpoint: Endpoint, base_url: &BaseUrl) -> Value {
     Value::Object(view)
 }
 
+/// What a list of regions can be asked for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RegionQuery {
+    #[serde(rename = "parent_region_id")]
+    #[schema(min_length = 1, max_length = 255)]
+    _parent_region_id: Option<String>,
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 struct RegionCreateRequest {
     region: RegionCreate,
@@ -490,7 +551,9 @@ struct RegionCreateRequest {
 struct RegionCreate {
     #[schema(max_length = 255)]
     id: Option<String>,
+    #[schema(max_length = 255)]
     description: Option<String>,
+    #[schema(min_length = 1, max_length = 255)]
     parent_region_id: Option<String>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -519,18 +582,21 @@ impl RegionCreate {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct RegionUpdateRequest {
+    #[serde(deserialize_with = "non_empty")]
     region: RegionUpdate,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct RegionUpdate {
+    #[schema(min_length = 1, max_length = 255)]
     id: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 255)]
     description: Change<Option<String>>,
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     parent_region_id: Change<Option<String>>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -547,8 +613,11 @@ struct ServiceCreate {
     #[serde(rename = "type")]
     #[schema(min_length = 1, max_length = 255)]
     service_type: String,
-    enabled: Option<LenientBool>,
-    /// `name`, `description` and anything else.
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    name: Option<String>,
+    /// `description` and anything else.
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Extra,
@@ -556,6 +625,7 @@ struct ServiceCreate {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct ServiceUpdateRequest {
+    #[serde(deserialize_with = "non_empty")]
     service: ServiceUpdate,
 }
 
@@ -563,15 +633,19 @@ struct ServiceUpdateRequest {
 struct ServiceUpdate {
     id: Option<String>,
     #[serde(rename = "type")]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
     service_type: Option<String>,
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    name: Option<String>,
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Extra,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct EndpointCreateRequest {
     endpoint: EndpointCreate,
 }
@@ -585,30 +659,46 @@ struct EndpointCreate {
     region_id: Option<String>,
     /// The old name of `region_id`.
     region: Option<String>,
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    #[schema(nullable = false)]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Extra,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct EndpointUpdateRequest {
+    #[serde(deserialize_with = "non_empty")]
     endpoint: EndpointUpdate,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct EndpointUpdate {
     id: Option<String>,
+    #[schema(nullable = false)]
     interface: Option<String>,
+    #[schema(nullable = false)]
     service_id: Option<String>,
-    #[schema(max_length = 225, pattern = "^[a-zA-Z0-9+.-]+:.+")]
+    #[schema(max_length = 225, pattern = "^[a-zA-Z0-9+.-]+:.+", nullable = false)]
     url: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     region_id: Change<Option<String>>,
     /// The old name of `region_id`.
     region: Option<String>,
-    enabled: Option<LenientBool>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    #[schema(nullable = false)]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Change<Option<String>>,
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Extra,

@@ -1,11 +1,10 @@
 //! `/v3/credentials`.
 
-use archstone_identity::{Credential, CredentialChange, CredentialCreation};
+use archstone_identity::{Credential, CredentialCreation};
 use archstone_model::{
     Extra,
     credential::CredentialFilter,
     id::{CredentialId, ProjectId, UserId},
-    listing::Change,
     secret::Secret,
 };
 use axum::{
@@ -20,9 +19,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    body::{Body, nullable},
+    body::Body,
     caller::Authenticated,
-    error::{ApiError, Result},
+    error::Result,
     links::{BaseUrl, ListLinks},
     query::ListQuery,
 };
@@ -101,7 +100,7 @@ async fn show(
     Ok(Json(json!({ "credential": view(credential, &base_url) })))
 }
 
-/// Changes a credential.
+/// Changes what is in a credential.
 #[utoipa::path(patch, path = "/credentials/{credential_id}", tag = "credentials",
     params(("credential_id" = String, Path)), request_body = CredentialUpdateRequest,
     responses((status = 200)))]
@@ -112,27 +111,9 @@ async fn update(
     Path(credential_id): Path<CredentialId>,
     Body(request): Body<CredentialUpdateRequest>,
 ) -> Result<Json<Value>> {
-    let CredentialUpdate {
-        id,
-        blob,
-        kind,
-        user_id,
-        project_id,
-        extra,
-    } = request.credential;
-    if id.is_some_and(|id| id != credential_id.as_str()) {
-        return Err(ApiError::bad_request("Cannot change credential ID"));
-    }
-    let change = CredentialChange {
-        user_id: user_id.map(UserId::from).into(),
-        project_id: project_id.map(|id| id.map(ProjectId::from)),
-        kind: kind.into(),
-        blob: blob.into(),
-        extra,
-    };
     let credential = app
         .identity
-        .update_credential(&caller, &credential_id, change)
+        .update_credential(&caller, &credential_id, request.credential.blob)
         .await?;
     Ok(Json(json!({ "credential": view(credential, &base_url) })))
 }
@@ -188,19 +169,10 @@ struct CredentialUpdateRequest {
     credential: CredentialUpdate,
 }
 
+/// Whose it is, and what for, never changes: that would be another credential.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CredentialUpdate {
-    id: Option<String>,
-    #[schema(value_type = Option<String>)]
-    blob: Option<Secret>,
-    #[serde(rename = "type")]
-    #[schema(max_length = 255)]
-    kind: Option<String>,
-    user_id: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>)]
-    project_id: Change<Option<String>>,
-    #[serde(flatten)]
-    #[schema(ignore)]
-    extra: Extra,
+    #[schema(value_type = String)]
+    blob: Secret,
 }

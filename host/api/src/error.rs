@@ -117,6 +117,7 @@ impl From<identity::Error> for ApiError {
             E::Invalid(_) => StatusCode::BAD_REQUEST,
             E::Unauthenticated { .. }
             | E::LoginRefused { .. }
+            | E::ApplicationCredentialWithScope
             | E::MoreStepsNeeded { .. }
             | E::MoreMethodsNeeded { .. }
             | E::UnsupportedMethod { .. } => StatusCode::UNAUTHORIZED,
@@ -142,6 +143,7 @@ impl From<identity::Error> for ApiError {
             E::UnsupportedMethod { supported } => {
                 answer.with_details("identity", json!({ "methods": supported }))
             }
+            E::ApplicationCredentialWithScope => answer.with_details("identity", json!({})),
             E::MoreMethodsNeeded { receipt, .. } => {
                 // The receipt is what this answer is for.
                 let value = receipt.receipt.expose();

@@ -69,12 +69,14 @@ async fn of_user(
 ) -> Result<Json<Value>> {
     let mut groups = app.identity.groups_of_user(&caller, &user_id).await?;
     let names = query.names();
-    groups.retain(|group| names.iter().all(|name| name.accepts(&group.name)));
+    groups.retain(|found| names.iter().all(|name| name.accepts(&found.group.name)));
     let views: Vec<_> = groups
         .into_iter()
-        .map(|group| Membership {
-            group: GroupView::new(group, &base_url),
-            membership_expires_at: None,
+        .map(|found| MembershipView {
+            group: GroupView::new(found.group, &base_url),
+            membership_expires_at: found
+                .expires_at
+                .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()),
         })
         .collect();
     let path = format!("users/{user_id}/groups{}", query.suffix());
@@ -194,7 +196,7 @@ async fn members(
         .await?;
     let views: Vec<_> = users
         .into_iter()
-        .map(|user| UserView::new(user, &base_url))
+        .map(|user| UserView::listed(user, &base_url))
         .collect();
     let path = format!("groups/{group_id}/users{}", query.suffix());
     Ok(Json(
@@ -303,10 +305,9 @@ struct GroupView {
     links: SelfLink,
 }
 
-/// A group that a user is in. Only memberships from federated logins expire; those listed here are
-/// stored ones, which last.
+/// A group that a user is in. Only memberships from federated logins expire.
 #[derive(Debug, Serialize)]
-struct Membership {
+struct MembershipView {
     #[serde(flatten)]
     group: GroupView,
     membership_expires_at: Option<String>,

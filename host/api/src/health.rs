@@ -1,4 +1,4 @@
-//! `/healthcheck`: alive, and ready to answer (the database answers and a token can be sealed).
+//! `/healthcheck`: alive, and ready to answer (the database answers).
 
 use axum::{
     Json,

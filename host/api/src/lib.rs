@@ -2,6 +2,7 @@
 //! document. Handlers parse, ask [`archstone_identity`], and render; they decide nothing.
 
 mod application_credentials;
+mod assertion;
 mod assignments;
 mod auth;
 mod body;
@@ -11,9 +12,13 @@ mod credentials;
 mod ec2_credentials;
 mod ec2_tokens;
 mod error;
+mod federated_login;
 mod groups;
 mod health;
+mod identity_providers;
+mod json_home;
 mod links;
+mod mappings;
 mod oauth1;
 mod oauth1_grants;
 mod oauth2;
@@ -22,23 +27,27 @@ mod query;
 mod request_id;
 mod roles;
 mod routes;
+mod service_providers;
 mod time;
 mod users;
 mod versions;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use archstone_identity::Identity;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    http::{HeaderValue, Method, header},
     middleware,
     response::{IntoResponse, Response},
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{catch_panic::CatchPanicLayer, normalize_path::NormalizePath};
 
 pub use crate::{
+    assertion::TrustedProxies,
     error::ApiError,
+    federated_login::CallbackPage,
     routes::{RouteState, RouteStatus, route_status},
 };
 
@@ -50,6 +59,14 @@ pub struct Options {
     pub public_endpoint: Option<String>,
     /// `[oslo_middleware] max_request_body_size`, in bytes.
     pub max_request_body_size: usize,
+    /// Whose word about identity providers counts; nobody's unless it is set.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// `[federation] trusted_dashboard`: where a single sign-on may send a token.
+    pub trusted_dashboards: Vec<String>,
+    /// `[federation] sso_callback_template`
+    pub callback_page: CallbackPage,
+    /// `[saml] idp_metadata_path`
+    pub saml_metadata: PathBuf,
 }
 
 impl Default for Options {
@@ -57,6 +74,10 @@ impl Default for Options {
         Self {
             public_endpoint: None,
             max_request_body_size: 114_688,
+            trusted_proxies: None,
+            trusted_dashboards: Vec::new(),
+            callback_page: CallbackPage::default(),
+            saml_metadata: PathBuf::from("/etc/keystone/saml2_idp_metadata.xml"),
         }
     }
 }
@@ -75,17 +96,41 @@ pub fn service(identity: Arc<Identity>, options: Options) -> Router {
         options: Arc::new(options),
     };
     let (router, openapi) = routes::documented().split_for_parts();
-    routes::with_unserved(router, &openapi)
+    let router = routes::with_unserved(router, &openapi)
         .merge(versions::openapi_route(openapi))
         .fallback(async || ApiError::unknown_url())
-        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .method_not_allowed_fallback(options_or_refusal)
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(DefaultBodyLimit::max(app.options.max_request_body_size))
         .layer(middleware::from_fn_with_state(
             app.clone(),
             request_id::frame,
         ))
-        .with_state(app)
+        .with_state(app);
+    // Slashes at the end of a path are taken off before it is routed.
+    Router::new()
+        .fallback_service(NormalizePath::trim_trailing_slash(router))
+        .layer(middleware::map_response(with_options_allowed))
+}
+
+/// Every path answers `OPTIONS`, which no route names.
+async fn with_options_allowed(mut response: Response) -> Response {
+    let allowed = response.headers().get(header::ALLOW).and_then(|allowed| {
+        let allowed = allowed.to_str().ok()?;
+        (!allowed.contains("OPTIONS")).then(|| format!("{allowed},OPTIONS"))
+    });
+    if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+/// What a path answers to methods that it does not have. The router adds which ones it has.
+async fn options_or_refusal(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], "").into_response();
+    }
+    ApiError::method_not_allowed().into_response()
 }
 
 /// A panic is a bug; the client still gets an answer in the usual shape, without its text.

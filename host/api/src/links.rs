@@ -7,9 +7,10 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::{App, error::ApiError};
+use crate::{App, error::ApiError, query::ListQuery};
 
 /// The public root of this server, without a trailing slash and without `/v3`.
 #[derive(Debug, Clone)]
@@ -98,4 +99,27 @@ impl ListLinks {
             previous: None,
         }
     }
+}
+
+/// The body of a list: its views under `collection`, and the links of a list that was cut short
+/// where it was. `path` is that of the request, without its query.
+pub(crate) fn list_body(
+    collection: &str,
+    path: &str,
+    views: Vec<Value>,
+    cut_at: Option<u64>,
+    base_url: &BaseUrl,
+    query: &ListQuery,
+) -> Value {
+    let mut links = ListLinks::complete(base_url.v3(format_args!("{path}{}", query.suffix())));
+    let marker = views.last().and_then(|view| view["id"].as_str());
+    if let (Some(limit), Some(marker)) = (cut_at, marker) {
+        let next = query.continued(marker, limit);
+        links.next = Some(base_url.v3(format_args!("{path}?{next}")));
+    }
+    let mut body = json!({ collection: views, "links": links });
+    if cut_at.is_some() {
+        body["truncated"] = json!(true);
+    }
+    body
 }

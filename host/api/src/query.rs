@@ -6,9 +6,14 @@ use axum::{
     extract::{FromRequestParts, RawQuery},
     http::request::Parts,
 };
+use serde::de::DeserializeOwned;
 use url::form_urlencoded;
+use utoipa::ToSchema;
 
-use crate::error::ApiError;
+use crate::{
+    body::{self, LenientBool},
+    error::ApiError,
+};
 
 /// The decoded pairs of a query string, in order.
 #[derive(Debug, Default)]
@@ -56,6 +61,19 @@ impl ListQuery {
         })
     }
 
+    /// A boolean filter that must be one of the spellings of a boolean.
+    ///
+    /// # Errors
+    /// 400 where it is not.
+    pub fn spelt_bool(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.get(name) {
+            Some(text) if !LenientBool::is_spelling(text) => Err(ApiError::bad_request(format!(
+                "Invalid input for field '{name}': '{text}' is not a boolean"
+            ))),
+            _ => Ok(self.bool(name)),
+        }
+    }
+
     /// A boolean that must be spelled as true to be true, such as `allow_expired`.
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| {
@@ -68,10 +86,15 @@ impl ListQuery {
 
     /// The filters on an entity's name: `name=x`, `name__contains=x`, ...
     pub fn names(&self) -> Vec<NameFilter> {
+        self.comparisons("name")
+    }
+
+    /// The filters on a text attribute, exact and not: `id=x`, `id__startswith=x`, ...
+    pub fn comparisons(&self, attribute: &str) -> Vec<NameFilter> {
         self.pairs
             .iter()
             .filter_map(|(key, value)| {
-                let comparison = match key.strip_prefix("name")? {
+                let comparison = match key.strip_prefix(attribute)? {
                     "" => Comparison::Equals,
                     suffix => Comparison::from_suffix(suffix.strip_prefix("__")?)?,
                 };
@@ -81,6 +104,20 @@ impl ListQuery {
                 })
             })
             .collect()
+    }
+
+    /// Checks the parameters, the first of each name, against the schema of `T`.
+    ///
+    /// # Errors
+    /// 400 with the reason of the first violation.
+    pub fn check<T: DeserializeOwned + ToSchema + 'static>(&self) -> Result<T, ApiError> {
+        let mut parameters = serde_json::Map::new();
+        for (name, value) in &self.pairs {
+            parameters
+                .entry(name.as_str())
+                .or_insert_with(|| value.as_str().into());
+        }
+        body::parse(parameters.into())
     }
 
     /// The page that `limit` and `marker` ask for.
@@ -102,6 +139,19 @@ impl ListQuery {
             limit,
             marker: self.get("marker").map(str::to_owned),
         })
+    }
+
+    /// The query that asks for what comes after `marker`.
+    pub fn continued(&self, marker: &str, limit: u64) -> String {
+        let others = self
+            .pairs
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "marker" | "limit"));
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(others)
+            .append_pair("marker", marker)
+            .append_pair("limit", &limit.to_string())
+            .finish()
     }
 
     /// The query as it was sent, with its question mark, for the `self` link.

@@ -13,8 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials,
-    ec2_credentials, ec2_tokens, groups, health, oauth1, oauth1_grants, oauth2, projects, roles,
-    users, versions,
+    ec2_credentials, ec2_tokens, federated_login, groups, health, identity_providers, mappings,
+    oauth1, oauth1_grants, oauth2, projects, roles, service_providers, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -48,7 +48,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(oauth1::routes())
                 .merge(oauth1_grants::routes())
                 .merge(oauth2::routes())
-                .merge(application_credentials::routes()),
+                .merge(application_credentials::routes())
+                .merge(identity_providers::routes())
+                .merge(mappings::routes())
+                .merge(service_providers::routes())
+                .merge(federated_login::routes()),
         )
 }
 

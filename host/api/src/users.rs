@@ -26,7 +26,7 @@ use crate::{
     error::{ApiError, Result},
     links::{BaseUrl, ListLinks, SelfLink},
     query::ListQuery,
-    time::iso,
+    time::iso_without_zone,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -48,7 +48,7 @@ async fn list(
     Ok(Json(UserList {
         users: users
             .into_iter()
-            .map(|user| UserView::new(user, &base_url))
+            .map(|user| UserView::listed(user, &base_url))
             .collect(),
         links: ListLinks::complete(base_url.v3(format_args!("users{}", query.suffix()))),
     }))
@@ -366,6 +366,12 @@ pub(crate) struct UserView {
 }
 
 impl UserView {
+    /// A user in a list, which does not tell external accounts.
+    pub(crate) fn listed(mut user: User, base_url: &BaseUrl) -> Self {
+        user.federated.clear();
+        Self::new(user, base_url)
+    }
+
     pub(crate) fn new(user: User, base_url: &BaseUrl) -> Self {
         let links = base_url.self_link(format_args!("users/{}", user.id));
         Self {
@@ -374,7 +380,7 @@ impl UserView {
             domain_id: user.domain_id,
             enabled: user.enabled,
             default_project_id: user.default_project_id,
-            password_expires_at: user.password_expires_at.map(iso),
+            password_expires_at: user.password_expires_at.map(iso_without_zone),
             options: user.options.to_map(),
             federated: grouped(user.federated),
             links,

@@ -1,21 +1,20 @@
-//! Version discovery: `/` and `/v3`, and the OpenAPI document.
+//! Version discovery: `/` and `/v3`, as JSON or JSON Home, and the OpenAPI document.
 
 use axum::{
     Json, Router,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, links::BaseUrl};
+use crate::{App, json_home, links::BaseUrl};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(versions))
         .routes(routes!(version))
-        .routes(routes!(version_with_slash))
 }
 
 /// Serves the OpenAPI document of everything else.
@@ -25,7 +24,10 @@ pub(crate) fn openapi_route(document: utoipa::openapi::OpenApi) -> Router<App> {
 
 /// Which API versions this endpoint serves.
 #[utoipa::path(get, path = "/", tag = "versions", responses((status = 300, description = "The versions")))]
-async fn versions(base_url: BaseUrl) -> Response {
+async fn versions(base_url: BaseUrl, headers: HeaderMap) -> Response {
+    if json_home::is_wanted(&headers) {
+        return json_home::document("/v3");
+    }
     let body = json!({ "versions": { "values": [description(&base_url)] } });
     let mut response = (StatusCode::MULTIPLE_CHOICES, Json(body)).into_response();
     if let Ok(location) = HeaderValue::from_str(&base_url.v3("")) {
@@ -36,14 +38,11 @@ async fn versions(base_url: BaseUrl) -> Response {
 
 /// What this version of the API is.
 #[utoipa::path(get, path = "/v3", tag = "versions", responses((status = 200, description = "The version")))]
-async fn version(base_url: BaseUrl) -> Json<Value> {
-    Json(json!({ "version": description(&base_url) }))
-}
-
-/// As `/v3`; clients append the slash.
-#[utoipa::path(get, path = "/v3/", tag = "versions", responses((status = 200, description = "The version")))]
-async fn version_with_slash(base_url: BaseUrl) -> Json<Value> {
-    version(base_url).await
+async fn version(base_url: BaseUrl, headers: HeaderMap) -> Response {
+    if json_home::is_wanted(&headers) {
+        return json_home::document("");
+    }
+    Json(json!({ "version": description(&base_url) })).into_response()
 }
 
 fn description(base_url: &BaseUrl) -> Value {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use archstone_identity::{Identity, Parts, PasswordHasher, SharedState};
-use archstone_model::{clock::Clock, policy::PolicyEngine};
+use archstone_model::clock::Clock;
 use archstone_plugins::{Registry, Runtime, RuntimeOptions};
 use archstone_store::{DatabaseUrl, PoolOptions, SchemaState, Store};
 use archstone_token::{
@@ -60,20 +60,6 @@ fn tokens(config: &Config, auth_methods: &AuthMethods) -> Result<TokenSealer> {
     Ok(TokenSealer::Jws(tokens))
 }
 
-/// The policy: Keystone's defaults and the operator's file.
-pub(crate) fn policy(config: &Config) -> Result<PolicyEngine> {
-    let overrides = match &config.policy_file {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read the policy {}", file.display()))?;
-            PolicyEngine::read_file(&text)
-                .with_context(|| format!("policy file {}", file.display()))?
-        }
-        None => Default::default(),
-    };
-    PolicyEngine::with_overrides(config.policy, overrides).context("the policy cannot be used")
-}
-
 /// The whole service, with its plugin registry, on a database that is ready for it.
 pub(crate) async fn identity(config: &Config) -> Result<(Identity, Registry)> {
     let store = store(config).await?;
@@ -113,7 +99,7 @@ pub(crate) async fn identity(config: &Config) -> Result<(Identity, Registry)> {
         passwords: PasswordHasher::start(config.hashing.clone())
             .context("cannot start the password threads")?,
         compliance: config.compliance.clone(),
-        policy: policy(config)?,
+        policy: config.policy_files.load(config.policy)?,
         plugins: registry.clone(),
         options: config.identity.clone(),
         clock,

@@ -3,6 +3,7 @@
 mod assemble;
 mod commands;
 mod config;
+mod policy_files;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ use archstone_model::{
     id::{AccessRuleId, ApplicationCredentialId, RoleId, UserId},
     policy::Target,
     role::Role,
+    roles::RoleInference,
     secret::Secret,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -30,7 +31,7 @@ pub struct ApplicationCredentialCreation {
     /// By id or by name; all of the caller's roles where it is absent.
     pub roles: Option<Vec<RoleName>>,
     pub expires_at: Option<DateTime<Utc>>,
-    pub unrestricted: bool,
+    pub unrestricted: Option<bool>,
     pub access_rules: Vec<AccessRuleCreation>,
 }
 
@@ -64,10 +65,12 @@ impl Identity {
     pub async fn application_credential(
         &self,
         caller: &Caller,
+        user_id: &UserId,
         id: &ApplicationCredentialId,
     ) -> Result<(ApplicationCredential, Vec<Role>)> {
+        let action = "identity:get_application_credential";
         let credential = self
-            .enforced_app_credential(caller, "identity:get_application_credential", id)
+            .enforced_app_credential(caller, action, user_id, id)
             .await?;
         self.with_roles(credential).await
     }
@@ -89,7 +92,8 @@ impl Identity {
         Ok(found)
     }
 
-    /// Creates an application credential for the caller, in the project of their token.
+    /// Creates an application credential for the caller, in the project of their token. A token
+    /// without a project makes one that nobody can log in with, as in Keystone.
     ///
     /// # Errors
     /// `Conflict` where the name is taken; `Invalid` where a role is not theirs; `ForbiddenAction`
@@ -104,9 +108,12 @@ impl Identity {
         self.enforce(caller, "identity:create_application_credential", target)?;
         refuse_delegations(caller)?;
         refuse_restricted(caller)?;
-        let Some(project) = caller.token().project() else {
-            return Err(Error::missing_attribute("project", "token"));
-        };
+        if caller.user_id() != user_id {
+            return Err(Error::ForbiddenAction {
+                action: "Cannot create an application credential for another user.",
+                reason: "application credentials are made for oneself".to_owned(),
+            });
+        }
         if creation
             .expires_at
             .is_some_and(|expires_at| expires_at <= self.now())
@@ -134,14 +141,17 @@ impl Identity {
         }
         let roles = self.delegable_roles(caller, creation.roles).await?;
         let access_rules = self.rules_for(user_id, creation.access_rules).await?;
-        let secret = creation.secret.unwrap_or_else(random_secret);
+        let secret = creation
+            .secret
+            .filter(|secret| !secret.expose().is_empty())
+            .unwrap_or_else(random_secret);
         let secret_hash = SecretHash(self.passwords.hash(secret.clone()).await?);
         let credential = ApplicationCredential {
             id: ApplicationCredentialId::new(new_id()),
             name: creation.name,
             description: creation.description,
             user_id: user_id.clone(),
-            project_id: project.id.clone(),
+            project_id: caller.token().project().map(|project| project.id.clone()),
             roles,
             expires_at: creation.expires_at,
             unrestricted: creation.unrestricted,
@@ -169,9 +179,11 @@ impl Identity {
     pub async fn delete_application_credential(
         &self,
         caller: &Caller,
+        user_id: &UserId,
         id: &ApplicationCredentialId,
     ) -> Result<()> {
-        self.enforced_app_credential(caller, "identity:delete_application_credential", id)
+        let action = "identity:delete_application_credential";
+        self.enforced_app_credential(caller, action, user_id, id)
             .await?;
         refuse_restricted(caller)?;
         self.store.delete_application_credential(id).await?;
@@ -212,18 +224,20 @@ impl Identity {
         Ok(())
     }
 
-    /// Ownership hangs on the credential's own user, not on the one in the path.
+    /// Ownership hangs on the credential's own user, not on the one in the path, who counts only
+    /// where there is no such credential.
     async fn enforced_app_credential(
         &self,
         caller: &Caller,
         action: &'static str,
+        user_id: &UserId,
         id: &ApplicationCredentialId,
     ) -> Result<ApplicationCredential> {
         let found = self.store.application_credential(id).await;
-        let mut target = Target::new();
-        if let Ok(credential) = &found {
-            target.set("user_id", credential.user_id.as_str());
-        }
+        let owner = found
+            .as_ref()
+            .map_or(user_id, |credential| &credential.user_id);
+        let target = Target::new().with("user_id", owner.as_str());
         self.enforce(caller, action, target)?;
         refuse_delegations(caller)?;
         Ok(found?)
@@ -242,7 +256,8 @@ impl Identity {
         Ok((credential, roles))
     }
 
-    /// The roles to delegate: those asked for, every one of which the token must carry.
+    /// The roles to delegate: those asked for with what they imply, every one of which the token
+    /// must carry.
     async fn delegable_roles(
         &self,
         caller: &Caller,
@@ -254,11 +269,14 @@ impl Identity {
         };
         let mut roles = BTreeSet::new();
         for name in asked {
-            let id = match name {
+            roles.insert(match name {
                 RoleName::Id(id) => id,
                 RoleName::Name(name) => self.store.role_by_name(&name, None).await?.id,
-            };
-            if !held.iter().any(|role| role.id == id) {
+            });
+        }
+        let roles = RoleInference::new(self.store.implied_roles().await?).expand(roles);
+        for id in &roles {
+            if !held.iter().any(|role| role.id == *id) {
                 return Err(Error::invalid(format!(
                     "Invalid application credential: Could not find role assignment with role: \
                      {id}, user or group: {}, project, domain, or system: {}.",
@@ -269,7 +287,6 @@ impl Identity {
                         .map_or("", |project| project.id.as_str())
                 )));
             }
-            roles.insert(id);
         }
         Ok(roles.into_iter().collect())
     }
@@ -326,7 +343,7 @@ fn refuse_restricted(caller: &Caller) -> Result<()> {
     let unrestricted = caller
         .token()
         .application_credential()
-        .is_some_and(|credential| credential.unrestricted);
+        .is_some_and(ApplicationCredential::is_unrestricted);
     if came_through && !unrestricted {
         return Err(Error::ForbiddenAction {
             action: "Using method 'application_credential' is not allowed for managing additional \

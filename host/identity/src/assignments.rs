@@ -664,9 +664,9 @@ impl Identity {
     }
 
     async fn held_by(&self, user_id: &UserId, groups: &[GroupId]) -> Result<Vec<Assignment>> {
-        let own_groups = self.store.groups_of_user(user_id).await?;
+        let own_groups = self.current_groups(user_id).await?;
         let actors = std::iter::once(Actor::User(user_id.clone()))
-            .chain(own_groups.into_iter().map(|group| Actor::Group(group.id)))
+            .chain(own_groups.into_iter().map(Actor::Group))
             .chain(groups.iter().cloned().map(Actor::Group))
             .collect();
         Ok(self

@@ -49,17 +49,27 @@ impl Identity {
         metrics::counter!("archstone_logins_total", "outcome" => "success").increment(1);
     }
 
-    /// A login that did not.
-    pub(crate) fn audit_failed_login(&self, methods: &[String], error: &Error) {
+    /// A login that gave no token: refused, or waiting for a further step or method.
+    pub(crate) fn audit_unfinished_login(
+        &self,
+        methods: &[String],
+        claimed: Option<&str>,
+        error: &Error,
+    ) {
+        let outcome = match error {
+            Error::MoreStepsNeeded { .. } | Error::MoreMethodsNeeded { .. } => "pending",
+            _ => "failure",
+        };
         tracing::warn!(
             target: "archstone::audit",
             event_type = "activity",
             action = "authenticate",
-            outcome = "failure",
+            outcome,
+            claimed_user = claimed,
             methods = methods.join(","),
             reason = error.reason().unwrap_or_default(),
             message = %error,
         );
-        metrics::counter!("archstone_logins_total", "outcome" => "failure").increment(1);
+        metrics::counter!("archstone_logins_total", "outcome" => outcome).increment(1);
     }
 }

@@ -5,7 +5,7 @@ use archstone_model::{
     Extra,
     catalog::{Endpoint, EndpointFilter, EndpointPatch, Interface, Region, Service, ServiceFilter},
     id::{DomainId, EndpointId, ProjectId, RegionId, RoleId, ServiceId, UserId},
-    listing::Change,
+    listing::{Change, Comparison, NameFilter},
     project::{Project, ResourceOptions},
     role::{Actor, Assignment, ImpliedRole, Role, Target},
     secret::Secret,
@@ -268,7 +268,10 @@ impl Identity {
 
     async fn bootstrap_service(&self, name: &str) -> Result<ServiceId> {
         let filter = ServiceFilter {
-            service_type: Some("identity".to_owned()),
+            types: vec![NameFilter {
+                comparison: Comparison::Equals,
+                value: "identity".to_owned(),
+            }],
             ..ServiceFilter::default()
         };
         if let Some(service) = self.store.services(&filter).await?.into_iter().next() {

@@ -57,12 +57,29 @@ impl Caller {
     }
 }
 
+/// What is asked of this server, for tokens that allow certain requests only.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLine<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+}
+
+impl RequestLine<'_> {
+    /// Validating a token is allowed to every token.
+    fn validates_a_token(self) -> bool {
+        self.method == "GET" && self.path.ends_with("/v3/auth/tokens")
+    }
+}
+
+/// The service that this server is, in access rules and in catalogs.
+const OWN_SERVICE: &str = "identity";
+
 impl Identity {
     /// The caller that an `X-Auth-Token` header proves.
     ///
     /// # Errors
-    /// `Unauthenticated` where the token is absent or not valid.
-    pub async fn caller(&self, token: Option<&str>) -> Result<Caller> {
+    /// `Unauthenticated` where the token is absent, not valid, or made for other requests.
+    pub async fn caller(&self, token: Option<&str>, request: RequestLine<'_>) -> Result<Caller> {
         let Some(token) = token.filter(|token| !token.is_empty()) else {
             return Err(Error::unauthenticated("no token in the request"));
         };
@@ -75,7 +92,39 @@ impl Identity {
                 "EC2 credential tokens cannot be used for authorization",
             ));
         }
+        self.refuse_outside_access_rules(&token, request).await?;
         Ok(Caller::new(token))
+    }
+
+    /// An application credential with access rules is good for the requests that they name, of
+    /// this service as of any other.
+    async fn refuse_outside_access_rules(
+        &self,
+        token: &ValidToken,
+        request: RequestLine<'_>,
+    ) -> Result<()> {
+        let Some(credential) = token.application_credential() else {
+            return Ok(());
+        };
+        if credential.access_rules.is_empty() || request.validates_a_token() {
+            return Ok(());
+        }
+        let project_id = token.project().map(|project| &project.id);
+        let catalog = self.catalog_for(&token.user.id, project_id).await?;
+        let in_catalog = catalog
+            .iter()
+            .any(|service| service.service_type == OWN_SERVICE);
+        let allowed = credential
+            .access_rules
+            .iter()
+            .any(|rule| rule.allows(OWN_SERVICE, request.method, request.path));
+        if in_catalog && allowed {
+            Ok(())
+        } else {
+            Err(Error::unauthenticated(
+                "the application credential's access rules do not allow this request",
+            ))
+        }
     }
 
     /// Asks policy whether the caller may do `action` to `target`.

@@ -8,6 +8,7 @@ use archstone_model::{
     },
     entity::Entity,
     id::{EndpointId, ProjectId, RegionId, ServiceId, UserId},
+    listing::Listing,
     policy::Target,
 };
 
@@ -29,6 +30,8 @@ pub struct CatalogEndpoint {
     pub interface: Interface,
     pub region_id: Option<RegionId>,
     pub url: String,
+    /// `name`, `description` and what else its creator said of it.
+    pub extra: Extra,
 }
 
 impl Identity {
@@ -64,6 +67,7 @@ impl Identity {
                     interface: endpoint.interface,
                     region_id: endpoint.region_id,
                     url,
+                    extra: endpoint.extra,
                 });
             }
         }
@@ -89,10 +93,15 @@ impl Identity {
         Ok(self.store.region(id).await?)
     }
 
-    pub async fn regions(&self, caller: &Caller, mut filter: RegionFilter) -> Result<Vec<Region>> {
+    pub async fn regions(
+        &self,
+        caller: &Caller,
+        mut filter: RegionFilter,
+    ) -> Result<Listing<Region>> {
         self.enforce(caller, "identity:list_regions", Target::new())?;
-        filter.page = self.bounded(filter.page);
-        Ok(self.store.regions(&filter).await?)
+        let page = self.page_of(filter.page, self.options.catalog_list_limit);
+        filter.page = page.and_one();
+        Ok(Listing::of(&page, self.store.regions(&filter).await?))
     }
 
     pub async fn create_region(&self, caller: &Caller, region: Region) -> Result<Region> {
@@ -137,10 +146,11 @@ impl Identity {
         &self,
         caller: &Caller,
         mut filter: ServiceFilter,
-    ) -> Result<Vec<Service>> {
+    ) -> Result<Listing<Service>> {
         self.enforce(caller, "identity:list_services", Target::new())?;
-        filter.page = self.bounded(filter.page);
-        Ok(self.store.services(&filter).await?)
+        let page = self.page_of(filter.page, self.options.catalog_list_limit);
+        filter.page = page.and_one();
+        Ok(Listing::of(&page, self.store.services(&filter).await?))
     }
 
     pub async fn create_service(&self, caller: &Caller, service: Service) -> Result<Service> {
@@ -178,10 +188,11 @@ impl Identity {
         &self,
         caller: &Caller,
         mut filter: EndpointFilter,
-    ) -> Result<Vec<Endpoint>> {
+    ) -> Result<Listing<Endpoint>> {
         self.enforce(caller, "identity:list_endpoints", Target::new())?;
-        filter.page = self.bounded(filter.page);
-        Ok(self.store.endpoints(&filter).await?)
+        let page = self.page_of(filter.page, self.options.catalog_list_limit);
+        filter.page = page.and_one();
+        Ok(Listing::of(&page, self.store.endpoints(&filter).await?))
     }
 
     /// Makes the region that an endpoint's old `region` attribute names, where it is not there yet.
@@ -284,16 +295,22 @@ fn fill_in(url: &str, user_id: &UserId, project_id: Option<&ProjectId>) -> Optio
     })
 }
 
-/// A URL with `value` of every `$(name)s` and `%(name)s` in its place; nothing where one has none.
+/// A URL with `value` of every `$(name)s` and `%(name)s` in its place, and `%` for every `%%`;
+/// nothing where a name has no value or a `%` means nothing.
 fn substitute<'a>(url: &str, value: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
     let template = url.replace("$(", "%(");
     let mut filled = String::with_capacity(template.len());
     let mut rest = template.as_str();
-    while let Some((before, after)) = rest.split_once("%(") {
-        let (name, tail) = after.split_once(")s")?;
+    while let Some((before, after)) = rest.split_once('%') {
         filled.push_str(before);
-        filled.push_str(value(name)?);
-        rest = tail;
+        if let Some(tail) = after.strip_prefix('%') {
+            filled.push('%');
+            rest = tail;
+        } else {
+            let (name, tail) = after.strip_prefix('(')?.split_once(")s")?;
+            filled.push_str(value(name)?);
+            rest = tail;
+        }
     }
     filled.push_str(rest);
     Some(filled)
@@ -324,5 +341,14 @@ mod tests {
             fill_in("http://x/v2", &"u".into(), None).as_deref(),
             Some("http://x/v2")
         );
+    }
+
+    #[test]
+    fn a_percent_sign_is_written_twice() {
+        let filled = fill_in("http://x/100%%", &"u".into(), None);
+        assert_eq!(filled.as_deref(), Some("http://x/100%"));
+        for malformed in ["http://x/%", "http://x/%20y", "http://x/%(user_id)"] {
+            assert_eq!(fill_in(malformed, &"u".into(), None), None, "{malformed}");
+        }
     }
 }

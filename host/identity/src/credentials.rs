@@ -5,10 +5,10 @@ use archstone_model::{
     credential::{CredentialFilter, SealedCredential},
     entity::Entity,
     id::{CredentialId, ProjectId, UserId},
-    listing::Change,
     policy::Target,
     secret::Secret,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{Caller, Error, Identity, Result, hex, new_id};
@@ -32,16 +32,6 @@ pub struct CredentialCreation {
     pub project_id: Option<ProjectId>,
     pub kind: String,
     pub blob: Secret,
-    pub extra: Extra,
-}
-
-/// What a client gives to change a credential.
-#[derive(Debug, Clone, Default)]
-pub struct CredentialChange {
-    pub user_id: Change<UserId>,
-    pub project_id: Change<Option<ProjectId>>,
-    pub kind: Change<String>,
-    pub blob: Change<Secret>,
     pub extra: Extra,
 }
 
@@ -93,14 +83,13 @@ impl Identity {
         let target = Target::new().with("target.credential.user_id", user_id.as_str());
         self.enforce(caller, "identity:create_credential", target)?;
         refuse_delegated(caller)?;
-        let id = match creation.kind.as_str() {
-            EC2 => {
-                if creation.project_id.is_none() {
-                    return Err(Error::missing_attribute("project_id", "credential"));
-                }
-                ec2_credential_id(&ec2_access_key(&creation.blob)?)
+        let id = if is_ec2(&creation.kind) {
+            if creation.project_id.is_none() {
+                return Err(Error::missing_attribute("project_id", "credential"));
             }
-            _ => CredentialId::new(new_id()),
+            ec2_credential_id(&ec2_access_key(&creation.blob)?)
+        } else {
+            CredentialId::new(new_id())
         };
         let credential = Credential {
             id,
@@ -139,38 +128,25 @@ impl Identity {
         Ok(())
     }
 
+    /// Changes what is in a credential.
+    ///
+    /// # Errors
+    /// `Invalid` where the blob of an EC2 credential is none, or would change by whose delegation
+    /// it was made.
     pub async fn update_credential(
         &self,
         caller: &Caller,
         id: &CredentialId,
-        change: CredentialChange,
+        blob: Secret,
     ) -> Result<Credential> {
         let sealed = self
             .enforced_credential(caller, "identity:update_credential", id)
             .await?;
         let mut credential = self.open_credential(sealed)?;
-        if let Change::Set(user_id) = change.user_id {
-            // Whoever may not create one for that user may not hand one over either.
-            let target = Target::new().with("target.credential.user_id", user_id.as_str());
-            self.enforce(caller, "identity:update_credential", target)?;
-            credential.user_id = user_id;
+        if is_ec2(&credential.kind) {
+            refuse_changed_delegation(&credential.blob, &ec2_blob(&blob)?)?;
         }
-        if let Change::Set(project_id) = change.project_id {
-            credential.project_id = project_id;
-        }
-        if let Change::Set(kind) = change.kind {
-            credential.kind = kind;
-        }
-        if let Change::Set(blob) = change.blob {
-            if credential.kind == EC2 {
-                refuse_changed_delegation(&credential.blob, &blob)?;
-            }
-            credential.blob = blob;
-        }
-        if credential.kind == EC2 && credential.project_id.is_none() {
-            return Err(Error::missing_attribute("project_id", "credential"));
-        }
-        credential.extra.extend(change.extra);
+        credential.blob = blob;
         self.store
             .replace_credential(&self.seal_credential(&credential))
             .await?;
@@ -272,10 +248,13 @@ pub(crate) fn ec2_credential_id(access: &str) -> CredentialId {
     CredentialId::new(hex(&Sha256::digest(access.as_bytes())))
 }
 
+fn is_ec2(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case(EC2)
+}
+
 /// The members of an EC2 blob that say by whose delegation it was made; they never change.
-fn refuse_changed_delegation(old: &Secret, new: &Secret) -> Result<()> {
-    let read = |blob: &Secret| serde_json::from_str::<Extra>(blob.expose()).unwrap_or_default();
-    let (old, new) = (read(old), read(new));
+fn refuse_changed_delegation(old: &Secret, new: &Extra) -> Result<()> {
+    let old = serde_json::from_str::<Extra>(old.expose()).unwrap_or_default();
     for member in ["trust_id", "app_cred_id", "access_token_id", "access_id"] {
         if old.get(member) != new.get(member) {
             return Err(Error::invalid(format!(
@@ -286,11 +265,25 @@ fn refuse_changed_delegation(old: &Secret, new: &Secret) -> Result<()> {
     Ok(())
 }
 
-fn ec2_access_key(blob: &Secret) -> Result<String> {
-    let blob: Extra = serde_json::from_str(blob.expose())
+/// The members of an EC2 blob: a JSON object with an access key.
+fn ec2_blob(blob: &Secret) -> Result<Extra> {
+    let blob: Value = serde_json::from_str(blob.expose())
         .map_err(|_| Error::invalid("Invalid blob in credential"))?;
-    blob.get("access")
-        .and_then(|access| access.as_str())
+    match blob {
+        Value::Object(blob) if !blob.is_empty() => {
+            if blob.get("access").is_none_or(Value::is_null) {
+                return Err(Error::missing_attribute("access", "credential"));
+            }
+            Ok(blob)
+        }
+        _ => Err(Error::missing_attribute("blob", "credential")),
+    }
+}
+
+fn ec2_access_key(blob: &Secret) -> Result<String> {
+    ec2_blob(blob)?
+        .get("access")
+        .and_then(Value::as_str)
         .map(str::to_owned)
         .ok_or_else(|| Error::invalid("Invalid blob in credential"))
 }

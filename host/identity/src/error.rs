@@ -25,6 +25,12 @@ pub enum Error {
     /// As above, where Keystone's message says more than the generic one. 401.
     #[error("{message}")]
     LoginRefused { message: String },
+    /// An application credential brings its scope with it. 401.
+    #[error(
+        "Error authenticating with application credential: Application credentials cannot request \
+         a scope."
+    )]
+    ApplicationCredentialWithScope,
     /// A method needs another round; `continuation` is what the client must answer. 401.
     #[error("Additional authentications steps required.")]
     MoreStepsNeeded { continuation: serde_json::Value },

@@ -16,6 +16,7 @@ mod catalog;
 mod credentials;
 mod ec2_credentials;
 mod error;
+mod federation;
 mod groups;
 mod oauth1;
 mod options;
@@ -46,14 +47,15 @@ pub use crate::{
         AuthRequest, DomainReference, IssuedToken, ProjectReference, RequestedScope, UserReference,
     },
     bootstrap::{Bootstrap, Bootstrapped},
-    caller::Caller,
+    caller::{Caller, RequestLine},
     catalog::{CatalogEndpoint, CatalogService},
-    credentials::{Credential, CredentialChange, CredentialCreation},
+    credentials::{Credential, CredentialCreation},
     ec2_credentials::Ec2Credential,
     error::{Error, ReceiptIssued, Result},
+    federation::IdentityProviderCreation,
     groups::{GroupChange, GroupCreation},
     oauth1::{ConsumerChange, ConsumerCreation, IssuedOAuthToken, OAuthRequest},
-    options::Options,
+    options::{FederationOptions, Options},
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
     projects::{DomainCreation, ProjectChange, ProjectCreation},
@@ -120,12 +122,23 @@ impl Identity {
         self.policy.store(Arc::new(policy));
     }
 
-    /// Takes up token keys that changed on disk.
+    /// Takes up keys of tokens, receipts and credentials that changed on disk, and says whether
+    /// any did.
     ///
     /// # Errors
-    /// Where the new keys cannot be used; the old ones stay in use.
+    /// Where new keys cannot be used; the old ones of that repository stay in use, and the other
+    /// repositories are looked at all the same.
     pub fn reload_keys(&self) -> Result<bool> {
-        self.tokens.reload_if_changed().map_err(Error::internal)
+        let reloaded = [
+            self.tokens.reload_if_changed().map_err(Error::internal),
+            self.receipts.reload_if_changed().map_err(Error::internal),
+            self.credential_cipher
+                .reload_if_changed()
+                .map_err(Error::internal),
+        ];
+        reloaded
+            .into_iter()
+            .try_fold(false, |any, one| one.map(|changed| any || changed))
     }
 
     /// Whether requests can be answered.
@@ -159,6 +172,18 @@ impl Identity {
             (Some(asked), Some(most)) => Some(asked.min(most)),
             (asked, most) => asked.or(most),
         };
+        page
+    }
+
+    /// A page of a list that is `most` entries long, or as long as `[DEFAULT] list_limit` says,
+    /// unless the client asks for another length, which `[DEFAULT] max_db_limit` bounds.
+    pub(crate) fn page_of(
+        &self,
+        mut page: archstone_model::listing::Page,
+        most: Option<u64>,
+    ) -> archstone_model::listing::Page {
+        let asked = page.limit.map(|asked| asked.min(self.options.max_db_limit));
+        page.limit = asked.or(most).or(self.options.list_limit);
         page
     }
 }

@@ -1,5 +1,7 @@
 //! The operator's settings that the service layer obeys, with Keystone's defaults.
 
+use std::collections::HashMap;
+
 use archstone_model::id::DomainId;
 use chrono::TimeDelta;
 
@@ -40,6 +42,39 @@ pub struct Options {
     pub prohibited_implied_roles: Vec<String>,
     /// How far a project may be from its domain: `[DEFAULT] max_project_tree_depth`
     pub max_project_tree_depth: u32,
+    /// `[DEFAULT] max_db_limit`: the most entries of a list that a client gets at once.
+    pub max_db_limit: u64,
+    /// `[catalog] list_limit`, which goes before `list_limit`.
+    pub catalog_list_limit: Option<u64>,
+    pub federation: FederationOptions,
+}
+
+/// Settings of federated logins.
+#[derive(Debug, Clone)]
+pub struct FederationOptions {
+    /// `[federation] attribute_mapping_default_schema_version`
+    pub default_schema_version: String,
+    /// `[federation] remote_id_attribute`
+    pub remote_id_attribute: Option<String>,
+    /// `remote_id_attribute` in a section that is named as a protocol.
+    pub remote_id_attributes: HashMap<String, String>,
+    /// `[federation] default_authorization_ttl`: how long a group membership outlasts the login
+    /// that gave it.
+    pub default_membership_lifetime: TimeDelta,
+    /// `[saml] relay_state_prefix`
+    pub relay_state_prefix: String,
+}
+
+impl Default for FederationOptions {
+    fn default() -> Self {
+        Self {
+            default_schema_version: "1.0".to_owned(),
+            remote_id_attribute: None,
+            remote_id_attributes: HashMap::new(),
+            default_membership_lifetime: TimeDelta::zero(),
+            relay_state_prefix: "ss:mem:".to_owned(),
+        }
+    }
 }
 
 impl Default for Options {
@@ -72,6 +107,9 @@ impl Default for Options {
             strict_domain_names: false,
             prohibited_implied_roles: vec!["admin".to_owned()],
             max_project_tree_depth: 5,
+            federation: FederationOptions::default(),
+            max_db_limit: 1000,
+            catalog_list_limit: None,
         }
     }
 }

@@ -142,6 +142,11 @@ impl Identity {
                 .map(|id| id.as_str().into())
                 .collect(),
         });
+        if let Some(origin) = &federation {
+            self.store
+                .identity_provider(&origin.identity_provider)
+                .await?;
+        }
         let groups = federation
             .as_ref()
             .map_or(&[][..], |federation| &federation.groups);
@@ -176,7 +181,8 @@ impl Identity {
                     .application_credential(&application_credential_id.as_str().into())
                     .await?;
                 if credential.user_id != user_id
-                    || credential.project_id.as_str() != project_id
+                    || credential.project_id.as_ref().map(ProjectId::as_str)
+                        != Some(project_id.as_str())
                     || credential
                         .expires_at
                         .is_some_and(|expires_at| expires_at <= self.now())
@@ -185,7 +191,7 @@ impl Identity {
                         "the application credential is no longer good for this",
                     ));
                 }
-                let (project, place) = self.token_project(&credential.project_id).await?;
+                let (project, place) = self.token_project(&project_id.as_str().into()).await?;
                 let held = self.roles_in(&user_id, groups, &place, &inference).await?;
                 let roles = held
                     .into_iter()
@@ -338,9 +344,9 @@ impl Identity {
         place: &Place,
         inference: &RoleInference,
     ) -> Result<Vec<RoleId>> {
-        let groups = self.store.groups_of_user(user_id).await?;
+        let groups = self.current_groups(user_id).await?;
         let actors = std::iter::once(Actor::User(user_id.clone()))
-            .chain(groups.into_iter().map(|group| Actor::Group(group.id)))
+            .chain(groups.into_iter().map(Actor::Group))
             .chain(federated_groups.iter().cloned().map(Actor::Group))
             .collect();
         let filter = AssignmentFilter {

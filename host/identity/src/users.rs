@@ -4,6 +4,7 @@
 use archstone_model::{
     Extra,
     entity::Entity,
+    federation::Membership,
     id::{DomainId, GroupId, ProjectId, UserId},
     listing::Change,
     policy::Target,
@@ -98,20 +99,14 @@ impl Identity {
         if let Some(project_id) = &creation.default_project_id {
             self.require_project_is_no_domain(project_id).await?;
         }
+        self.require_accounts_exist(&creation.federated).await?;
         let now = self.now();
         let password = match creation.password {
-            Some(password) => {
-                self.check_password_strength(&password)?;
-                let change_on_first_use = self.compliance.change_password_upon_first_use
-                    && creation.options.ignore_change_password_upon_first_use != Some(true);
-                let mut hashed = self
-                    .hash_password(&password, &creation.options, false)
-                    .await?;
-                if change_on_first_use {
-                    hashed.expires_at = Some(now);
-                }
-                Some(hashed)
-            }
+            // As in Keystone, options that come with a new user exempt later passwords only.
+            Some(password) => Some(
+                self.assigned_password(&password, &UserOptions::default())
+                    .await?,
+            ),
             None => None,
         };
         let user = self
@@ -157,6 +152,14 @@ impl Identity {
         if let Change::Set(Some(project_id)) = &change.default_project_id {
             self.require_project_is_no_domain(project_id).await?;
         }
+        // An empty list says nothing.
+        let federated = match change.federated {
+            Change::Set(accounts) if accounts.is_empty() => Change::Keep,
+            change => change,
+        };
+        if let Change::Set(accounts) = &federated {
+            self.require_accounts_exist(accounts).await?;
+        }
         let options = match change.options {
             Some(changes) => Change::Set(user.options.clone().with_changes(&changes)),
             None => Change::Keep,
@@ -166,12 +169,7 @@ impl Identity {
             Change::Keep => Change::Keep,
             Change::Set(None) => Change::Set(None),
             Change::Set(Some(password)) => {
-                self.check_password_strength(password)?;
-                let history = self.store.user_with_passwords(id).await?;
-                self.refuse_reused_password(password, &history).await?;
-                Change::Set(Some(
-                    self.hash_password(password, new_options, false).await?,
-                ))
+                Change::Set(Some(self.assigned_password(password, new_options).await?))
             }
         };
         let mut extra = user.extra.clone();
@@ -187,7 +185,7 @@ impl Identity {
                     default_project_id: change.default_project_id,
                     password,
                     options,
-                    federated: change.federated,
+                    federated,
                     extra: Change::Set(extra),
                 },
             )
@@ -228,10 +226,13 @@ impl Identity {
         new: &Secret,
     ) -> Result<()> {
         let account = self.prove_password_for_change(id, original).await?;
-        if account.user.options.lock_password == Some(true) {
-            return Err(Error::unauthenticated("the password is locked"));
-        }
         self.check_password_strength(new)?;
+        if account.user.options.lock_password == Some(true) {
+            return Err(Error::invalid(
+                "You cannot change your password: it is locked. Ask your administrator for a new \
+                 one.",
+            ));
+        }
         self.check_password_age(&account)?;
         self.refuse_reused_password(new, &account).await?;
         let password = self.hash_password(new, &account.user.options, true).await?;
@@ -249,7 +250,7 @@ impl Identity {
     }
 
     /// The groups that a user is in.
-    pub async fn groups_of_user(&self, caller: &Caller, id: &UserId) -> Result<Vec<Group>> {
+    pub async fn groups_of_user(&self, caller: &Caller, id: &UserId) -> Result<Vec<Membership>> {
         let found = self.store.user(id).await;
         self.enforce(
             caller,
@@ -257,9 +258,9 @@ impl Identity {
             self.user_target(id, found.as_ref().ok()),
         )?;
         found?;
-        let mut groups = self.store.groups_of_user(id).await?;
+        let mut groups = self.memberships(id).await?;
         if let Some(domain_id) = caller.scope_domain_id() {
-            groups.retain(|group| group.domain_id == *domain_id);
+            groups.retain(|membership| membership.group.domain_id == *domain_id);
         }
         Ok(groups)
     }
@@ -273,6 +274,21 @@ impl Identity {
             target.set("target.user.domain_id", user.domain_id.as_str());
         }
         target
+    }
+
+    /// A password that an administrator chose. It may be one from before, and may have to be changed
+    /// by its owner before anything else.
+    async fn assigned_password(
+        &self,
+        password: &Secret,
+        options: &UserOptions,
+    ) -> Result<NewPassword> {
+        self.check_password_strength(password)?;
+        let mut hashed = self.hash_password(password, options, false).await?;
+        if self.compliance.must_change_on_first_use(options) {
+            hashed.expires_at = Some(hashed.created_at);
+        }
+        Ok(hashed)
     }
 
     async fn hash_password(

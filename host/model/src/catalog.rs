@@ -58,7 +58,7 @@ pub struct ServicePatch {
 /// Which services to list.
 #[derive(Debug, Clone, Default)]
 pub struct ServiceFilter {
-    pub service_type: Option<String>,
+    pub types: Vec<NameFilter>,
     pub names: Vec<NameFilter>,
     pub page: Page,
 }

@@ -100,6 +100,7 @@ ids! {
     IdentityProviderId,
     ProtocolId,
     MappingId,
+    ServiceProviderId,
     ConsumerId,
     RequestTokenId,
     AccessTokenId,

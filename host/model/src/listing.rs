@@ -61,6 +61,35 @@ pub struct Page {
     pub marker: Option<String>,
 }
 
+impl Page {
+    /// The same page and one entry more, which tells whether there are more.
+    pub fn and_one(&self) -> Self {
+        Self {
+            limit: self.limit.map(|limit| limit.saturating_add(1)),
+            marker: self.marker.clone(),
+        }
+    }
+}
+
+/// The entries of a page, and whether others come after them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing<T> {
+    pub entries: Vec<T>,
+    /// The length that the list was cut to, where it was cut.
+    pub cut_at: Option<u64>,
+}
+
+impl<T> Listing<T> {
+    /// Cuts what `page.and_one()` gave to the length of `page`.
+    pub fn of(page: &Page, mut entries: Vec<T>) -> Self {
+        let cut_at = page.limit.filter(|limit| entries.len() as u64 > *limit);
+        if let Some(length) = cut_at {
+            entries.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        }
+        Self { entries, cut_at }
+    }
+}
+
 /// A change to one attribute in an update: leave it, or set it (`None` clears a nullable one).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Change<T> {
@@ -101,5 +130,23 @@ impl<T> From<Option<T>> for Change<T> {
     /// An absent attribute keeps what there is.
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Keep, Self::Set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_cut_only_where_more_is_there() {
+        let page = Page {
+            limit: Some(2),
+            marker: None,
+        };
+        assert_eq!(page.and_one().limit, Some(3));
+        assert_eq!(Listing::of(&page, vec![1, 2]).cut_at, None);
+        let cut = Listing::of(&page, vec![1, 2, 3]);
+        assert_eq!((cut.entries, cut.cut_at), (vec![1, 2], Some(2)));
+        assert_eq!(Listing::of(&Page::default(), vec![1]).cut_at, None);
     }
 }

@@ -131,6 +131,12 @@ impl PasswordRules {
             .map(|days| (now + TimeDelta::days(days)).trunc_subsecs(0))
     }
 
+    /// Whether a password that an administrator chose is good for nothing but changing it.
+    pub fn must_change_on_first_use(&self, options: &UserOptions) -> bool {
+        self.change_password_upon_first_use
+            && options.ignore_change_password_upon_first_use != Some(true)
+    }
+
     /// Whether a user's current password has expired.
     pub fn is_expired(&self, user: &User, now: DateTime<Utc>) -> bool {
         user.options.ignore_password_expiry != Some(true)

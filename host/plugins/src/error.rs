@@ -104,6 +104,9 @@ pub enum PrepareError {
     )]
     BadName { name: String },
 
+    #[error("`{name}` is a method of the server's own; give the plugin another name")]
+    BuiltIn { name: String },
+
     #[error("the artifact has {size} bytes; the limit is {limit}")]
     ArtifactTooLarge { size: usize, limit: usize },
 

@@ -47,8 +47,8 @@ impl Step {
     }
 }
 
-/// The local user whom a login claims to be. The plugin sees neither the id nor any other field:
-/// it gets a pseudonym, and the credentials of the types it was granted.
+/// The local user whom a login claims to be. Beyond what the client itself sent, the plugin gets a
+/// pseudonym of the user, and the credentials of the types it was granted.
 #[derive(Debug, Clone)]
 pub struct Account {
     pub user_id: UserId,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
@@ -27,6 +28,17 @@ use crate::{
 
 /// The largest artifact. An interpreter with its standard library fits.
 pub(crate) const LARGEST_ARTIFACT: usize = 64 << 20;
+
+/// Methods that the host itself has. A plugin that took the name of one would never be asked.
+const BUILT_IN: [&str; 7] = [
+    "application_credential",
+    "ec2credential",
+    "external",
+    "mapped",
+    "oauth1",
+    "password",
+    "token",
+];
 
 const LONGEST_SUBJECT: usize = 255;
 const LONGEST_DETAIL: usize = 1024;
@@ -241,6 +253,9 @@ impl LoadedPlugin {
                 if said.memory.len() > LONGEST_MEMORY {
                     return Err(self.broke("a memory longer than 16 KiB"));
                 }
+                if serde_json::from_str::<IgnoredAny>(&said.memory).is_err() {
+                    return Err(self.broke("a memory that is no JSON"));
+                }
                 Ok(Answer::Challenge {
                     message: self.object(&said.message, "challenge")?,
                     memory: said.memory,
@@ -296,6 +311,11 @@ impl LoadedPlugin {
 
 /// A method's name is a key in requests, a file name, and part of a state scope.
 pub(crate) fn check_name(name: &str) -> Result<(), PrepareError> {
+    if BUILT_IN.contains(&name) {
+        return Err(PrepareError::BuiltIn {
+            name: name.to_owned(),
+        });
+    }
     let good = (1..=48).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name

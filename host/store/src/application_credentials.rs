@@ -84,7 +84,7 @@ impl Store {
                     new.secret_hash.0.as_str().into(),
                     credential.description.as_deref().into(),
                     credential.user_id.as_str().into(),
-                    credential.project_id.as_str().into(),
+                    credential.project_id.as_ref().map(|id| id.as_str()).into(),
                     credential.expires_at.map(|time| time.timestamp_micros()).into(),
                     credential.unrestricted.into(),
                 ])
@@ -266,10 +266,10 @@ async fn complete(session: &mut Session, row: &Row) -> Result<ApplicationCredent
         name: row.text("name")?,
         description: row.opt_text("description")?,
         user_id: row.text("user_id")?.into(),
-        project_id: row.opt_text("project_id")?.unwrap_or_default().into(),
+        project_id: row.opt_text("project_id")?.map(Into::into),
         roles,
         expires_at: row.opt_micros("expires_at")?,
-        unrestricted: row.opt_bool("unrestricted")?.unwrap_or(false),
+        unrestricted: row.opt_bool("unrestricted")?,
         access_rules,
     })
 }

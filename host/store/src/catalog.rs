@@ -7,12 +7,19 @@ use archstone_model::{
     },
     entity::Entity,
     id::{EndpointId, RegionId, ServiceId},
+    listing::Page,
 };
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
-    Error, Result, Store, database::Session, error::OnDuplicate, extra::json, filter::by_page,
-    row::Row, users::delete_where, write,
+    Error, Result, Store,
+    database::Session,
+    error::OnDuplicate,
+    extra::json,
+    filter::{by_name, by_page},
+    row::Row,
+    users::delete_where,
+    write,
 };
 
 impl Store {
@@ -144,10 +151,13 @@ impl Store {
     pub async fn services(&self, filter: &ServiceFilter) -> Result<Vec<Service>> {
         let mut session = self.db.session().await?;
         let mut query = select_services();
-        if let Some(service_type) = &filter.service_type {
-            query.and_where(Expr::col("type").eq(service_type.as_str()));
-        }
-        by_page(&mut query, ("service", "id"), &filter.page);
+        by_name(&mut query, ("service", "type"), &filter.types);
+        let named = !filter.names.is_empty();
+        let in_database = Page {
+            limit: filter.page.limit.filter(|_| !named),
+            marker: filter.page.marker.clone(),
+        };
+        by_page(&mut query, ("service", "id"), &in_database);
         let services: Result<Vec<Service>> = session
             .fetch_all(&query)
             .await?
@@ -161,6 +171,9 @@ impl Store {
                 .iter()
                 .all(|name| name.accepts(service.name().unwrap_or_default()))
         });
+        if let Some(limit) = filter.page.limit {
+            services.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
         Ok(services)
     }
 

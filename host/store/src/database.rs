@@ -1,6 +1,8 @@
 //! One way to talk to three databases: a statement built once, sent in the dialect at hand.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, str::FromStr, time::Duration,
+};
 
 use sea_query::{MysqlQueryBuilder, PostgresQueryBuilder, SqliteQueryBuilder};
 use sea_query_sqlx::{SqlxBinder, SqlxValues};
@@ -113,6 +115,7 @@ impl Database {
                 })
             }
             SqlitePlace::File(path) => {
+                make_private(path)?;
                 let connect = connect.filename(path);
                 let writer = pool
                     .clone()
@@ -158,6 +161,22 @@ impl Database {
                 Session::Postgres(Connection::InTransaction(pool.begin().await?))
             }
         })
+    }
+}
+
+/// Makes the database's file, if it is not there, readable for its owner alone: it holds password
+/// hashes. SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> Result<()> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::Unavailable(sqlx::Error::Io(error)))
+        }
+        _ => Ok(()),
     }
 }
 

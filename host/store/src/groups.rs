@@ -189,7 +189,7 @@ impl Store {
     }
 }
 
-fn select() -> SelectStatement {
+pub(crate) fn select() -> SelectStatement {
     Query::select()
         .columns([
             ("group", "id"),
@@ -202,7 +202,7 @@ fn select() -> SelectStatement {
         .to_owned()
 }
 
-fn read(row: &Row) -> Result<Group> {
+pub(crate) fn read(row: &Row) -> Result<Group> {
     Ok(Group {
         id: row.text("id")?.into(),
         domain_id: row.text("domain_id")?.into(),

@@ -16,6 +16,7 @@ use crate::{
     database::Session,
     error::OnDuplicate,
     extra::{json, read_resource_option, resource_option_rows},
+    federation::delete_providers_of_domain,
     filter::{by_name, by_page},
     row::Row,
     users::delete_where,
@@ -66,28 +67,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where the name is taken in the domain (or, for a domain, among domains).
     pub async fn create_project(&self, project: &Project) -> Result<()> {
-        write!(self, tx => {
-            let insert = Query::insert()
-                .into_table("project")
-                .columns([
-                    "id", "name", "extra", "description", "enabled", "domain_id", "parent_id", "is_domain",
-                ])
-                .values_panic([
-                    project.id.as_str().into(),
-                    project.name.as_str().into(),
-                    json(&project.extra).into(),
-                    project.description.as_deref().into(),
-                    project.enabled.into(),
-                    project.domain_id.as_ref().map_or(ROOT_DOMAIN_ROW, |id| id.as_str()).into(),
-                    project.parent_id.as_ref().map(|id| id.as_str()).into(),
-                    project.is_domain.into(),
-                ])
-                .to_owned();
-            let entity = kind(project);
-            tx.execute(&insert).await.on_duplicate(entity, || duplicate(project, &project.name))?;
-            set_tags(tx, &project.id, &project.tags).await?;
-            set_options(tx, &project.id, &project.options).await?;
-        })
+        write!(self, tx => { insert(tx, project).await? })
     }
 
     /// # Errors
@@ -240,6 +220,7 @@ impl Store {
                 .to_owned()
         };
         write!(self, tx => {
+            delete_providers_of_domain(tx, id).await?;
             for (table, column, owner) in [
                 ("user_group_membership", "user_id", "user"),
                 ("user_group_membership", "group_id", "group"),
@@ -292,6 +273,43 @@ impl Store {
             }
         })
     }
+}
+
+/// Adds a project or a domain to the running transaction.
+pub(crate) async fn insert(tx: &mut Session, project: &Project) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("project")
+        .columns([
+            "id",
+            "name",
+            "extra",
+            "description",
+            "enabled",
+            "domain_id",
+            "parent_id",
+            "is_domain",
+        ])
+        .values_panic([
+            project.id.as_str().into(),
+            project.name.as_str().into(),
+            json(&project.extra).into(),
+            project.description.as_deref().into(),
+            project.enabled.into(),
+            project
+                .domain_id
+                .as_ref()
+                .map_or(ROOT_DOMAIN_ROW, |id| id.as_str())
+                .into(),
+            project.parent_id.as_ref().map(|id| id.as_str()).into(),
+            project.is_domain.into(),
+        ])
+        .to_owned();
+    let entity = kind(project);
+    tx.execute(&insert)
+        .await
+        .on_duplicate(entity, || duplicate(project, &project.name))?;
+    set_tags(tx, &project.id, &project.tags).await?;
+    set_options(tx, &project.id, &project.options).await
 }
 
 /// Deletes a domain's projects, leaves first.

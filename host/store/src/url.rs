@@ -54,21 +54,59 @@ impl DatabaseUrl {
                     path => SqlitePlace::File(PathBuf::from(path)),
                 }))
             }
-            "mysql" | "mariadb" => Ok(Self::MySql(without_query("mysql", rest)?)),
-            "postgresql" | "postgres" => Ok(Self::Postgres(without_query("postgres", rest)?)),
+            "mysql" | "mariadb" => Ok(Self::MySql(mysql(rest)?)),
+            "postgresql" | "postgres" => Ok(Self::Postgres(postgres(rest)?)),
             other => Err(InvalidDatabaseUrl::Scheme(other.to_owned())),
         }
     }
 }
 
-/// SQLAlchemy's driver options (`charset=utf8`) mean nothing to our drivers; those about TLS do.
-fn without_query(scheme: &str, rest: &str) -> Result<Url, url::ParseError> {
-    let mut url = Url::parse(&format!("{scheme}://{rest}"))?;
-    let kept: Vec<(String, String)> = url
-        .query_pairs()
-        .filter(|(name, _)| name.starts_with("ssl") || name == "host" || name == "socket")
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
+/// PyMySQL's options about the connection by the names that our driver has for them. Others, such
+/// as `charset`, mean nothing here.
+const PYMYSQL: [(&str, &str); 4] = [
+    ("unix_socket", "socket"),
+    ("ssl_ca", "ssl-ca"),
+    ("ssl_cert", "ssl-cert"),
+    ("ssl_key", "ssl-key"),
+];
+
+/// Given a CA, PyMySQL verifies the server's certificate, and its name where it is told to.
+fn mysql(rest: &str) -> Result<Url, url::ParseError> {
+    with_options(&format!("mysql://{rest}"), |given| {
+        let known = |name: &str| PYMYSQL.iter().find(|(theirs, _)| *theirs == name);
+        let mut kept: Vec<_> = given
+            .iter()
+            .filter_map(|(name, value)| Some((known(name)?.1.to_owned(), value.clone())))
+            .collect();
+        let is_on = |option| {
+            let on = |value: &str| matches!(value.to_lowercase().as_str(), "true" | "1" | "yes");
+            given
+                .iter()
+                .any(|(name, value)| name == option && on(value))
+        };
+        if is_on("ssl_verify_identity") {
+            kept.push(("ssl-mode".to_owned(), "VERIFY_IDENTITY".to_owned()));
+        } else if kept.iter().any(|(name, _)| name == "ssl-ca") {
+            kept.push(("ssl-mode".to_owned(), "VERIFY_CA".to_owned()));
+        }
+        kept
+    })
+}
+
+/// libpq's options about the connection are our driver's as well.
+fn postgres(rest: &str) -> Result<Url, url::ParseError> {
+    with_options(&format!("postgres://{rest}"), |mut given| {
+        given.retain(|(name, _)| name.starts_with("ssl") || name == "host");
+        given
+    })
+}
+
+fn with_options(
+    url: &str,
+    keep: impl FnOnce(Vec<(String, String)>) -> Vec<(String, String)>,
+) -> Result<Url, url::ParseError> {
+    let mut url = Url::parse(url)?;
+    let kept = keep(url.query_pairs().into_owned().collect());
     url.set_query(None);
     for (name, value) in kept {
         url.query_pairs_mut().append_pair(&name, &value);
@@ -130,6 +168,26 @@ mod tests {
             panic!("{url:?}")
         };
         assert_eq!(url.as_str(), "mysql://keystone:s3cret@db/keystone");
+    }
+
+    #[test]
+    fn pymysqls_tls_options_are_obeyed() {
+        let query = |query: &str| {
+            let text = format!("mysql+pymysql://k:s@db/keystone?{query}");
+            match DatabaseUrl::parse(&text).unwrap() {
+                DatabaseUrl::MySql(url) => url.query().unwrap_or_default().to_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            query("charset=utf8&ssl_ca=/etc/ca.pem"),
+            "ssl-ca=%2Fetc%2Fca.pem&ssl-mode=VERIFY_CA"
+        );
+        assert_eq!(
+            query("ssl_ca=ca&ssl_verify_identity=true"),
+            "ssl-ca=ca&ssl-mode=VERIFY_IDENTITY"
+        );
+        assert_eq!(query("unix_socket=/run/db.sock"), "socket=%2Frun%2Fdb.sock");
     }
 
     #[test]

@@ -76,21 +76,19 @@ impl Store {
                 ])
                 .to_owned();
             tx.execute(&insert).await?;
-            if user.federated.is_empty() || user.password.is_some() {
-                let insert = Query::insert()
-                    .into_table("local_user")
-                    .columns(["user_id", "domain_id", "name", "failed_auth_count"])
-                    .values_panic([
-                        user.id.as_str().into(),
-                        user.domain_id.as_str().into(),
-                        user.name.as_str().into(),
-                        0.into(),
-                    ])
-                    .to_owned();
-                tx.execute(&insert).await.on_duplicate(Entity::User, || {
-                    duplicate(&user.name, &user.domain_id)
-                })?;
-            }
+            let insert = Query::insert()
+                .into_table("local_user")
+                .columns(["user_id", "domain_id", "name", "failed_auth_count"])
+                .values_panic([
+                    user.id.as_str().into(),
+                    user.domain_id.as_str().into(),
+                    user.name.as_str().into(),
+                    0.into(),
+                ])
+                .to_owned();
+            tx.execute(&insert).await.on_duplicate(Entity::User, || {
+                duplicate(&user.name, &user.domain_id)
+            })?;
             if let Some(password) = &user.password {
                 add_password(tx, &user.id, password).await?;
             }
@@ -161,26 +159,8 @@ impl Store {
     /// `NotFound`.
     pub async fn delete_user(&self, id: &UserId) -> Result<()> {
         write!(self, tx => {
-            let id = id.as_str();
-            for (table, column) in [
-                ("user_group_membership", "user_id"),
-                ("expiring_user_group_membership", "user_id"),
-                ("assignment", "actor_id"),
-                ("system_assignment", "actor_id"),
-                ("credential", "user_id"),
-                ("application_credential", "user_id"),
-                ("access_rule", "user_id"),
-                ("trust", "trustor_user_id"),
-                ("trust", "trustee_user_id"),
-                ("federated_user", "user_id"),
-                ("nonlocal_user", "user_id"),
-                ("local_user", "user_id"),
-                ("user_option", "user_id"),
-            ] {
-                delete_where(tx, table, column, id).await?;
-            }
-            if delete_where(tx, "user", "id", id).await? == 0 {
-                return Err(Error::not_found(Entity::User, id));
+            if delete_with_belongings(tx, id.as_str()).await? == 0 {
+                return Err(Error::not_found(Entity::User, id.as_str()));
             }
         })
     }
@@ -343,7 +323,29 @@ pub(crate) fn narrow(query: &mut SelectStatement, filter: &UserFilter, session: 
     by_page(query, ("user", "id"), &filter.page);
 }
 
-async fn load_one(session: &mut Session, id: &UserId) -> Result<User> {
+/// Deletes a user and everything that is theirs; says how many users that were.
+pub(crate) async fn delete_with_belongings(tx: &mut Session, id: &str) -> Result<u64> {
+    for (table, column) in [
+        ("user_group_membership", "user_id"),
+        ("expiring_user_group_membership", "user_id"),
+        ("assignment", "actor_id"),
+        ("system_assignment", "actor_id"),
+        ("credential", "user_id"),
+        ("application_credential", "user_id"),
+        ("access_rule", "user_id"),
+        ("trust", "trustor_user_id"),
+        ("trust", "trustee_user_id"),
+        ("federated_user", "user_id"),
+        ("nonlocal_user", "user_id"),
+        ("local_user", "user_id"),
+        ("user_option", "user_id"),
+    ] {
+        delete_where(tx, table, column, id).await?;
+    }
+    delete_where(tx, "user", "id", id).await
+}
+
+pub(crate) async fn load_one(session: &mut Session, id: &UserId) -> Result<User> {
     let mut query = select_users();
     query.and_where(Expr::col(("user", "id")).eq(id.as_str()));
     let found = load(session, &query).await?.into_iter().next();
@@ -532,7 +534,7 @@ async fn set_options(tx: &mut Session, id: &UserId, options: &UserOptions) -> Re
     Ok(())
 }
 
-async fn add_federated(
+pub(crate) async fn add_federated(
     tx: &mut Session,
     id: &UserId,
     accounts: &[FederatedAccount],
@@ -565,8 +567,8 @@ async fn add_federated(
                     error
                 }
             })
-            .on_duplicate(Entity::User, || {
-                format!("Duplicate federated account {} found", account.unique_id)
+            .on_duplicate(Entity::FederatedUser, || {
+                format!("Duplicate entry found with ID {}", account.unique_id)
             })?;
     }
     Ok(())

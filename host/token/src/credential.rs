@@ -9,7 +9,7 @@ use rand::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::KeyRing;
+use crate::{KeyRepositoryError, KeyRing};
 
 /// More than the `credential.encrypted_blob` column holds.
 const MAX_BLOB: usize = 1024 * 1024;
@@ -41,6 +41,14 @@ pub struct CredentialCipher {
 impl CredentialCipher {
     pub fn new(keys: Arc<KeyRing>) -> Self {
         Self { keys }
+    }
+
+    /// Takes up keys that changed on disk, and says whether they did.
+    ///
+    /// # Errors
+    /// Those of [`KeyRing::reload_if_changed`]; the keys in use stay in use.
+    pub fn reload_if_changed(&self) -> Result<bool, KeyRepositoryError> {
+        self.keys.reload_if_changed()
     }
 
     /// Encrypts `blob` with the primary key.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rand::CryptoRng;
 
 use crate::{
-    DEFAULT_MAX_TOKEN_LENGTH, KeyRing, Methods, PayloadError, TokenError,
+    DEFAULT_MAX_TOKEN_LENGTH, KeyRepositoryError, KeyRing, Methods, PayloadError, TokenError,
     fernet::BASE64,
     msgpack::{Reader, Writer},
     packed_id, time,
@@ -68,6 +68,14 @@ pub struct Receipts {
 impl Receipts {
     pub fn new(keys: Arc<KeyRing>) -> Self {
         Self { keys }
+    }
+
+    /// Takes up keys that changed on disk, and says whether they did.
+    ///
+    /// # Errors
+    /// Those of [`KeyRing::reload_if_changed`]; the keys in use stay in use.
+    pub fn reload_if_changed(&self) -> Result<bool, KeyRepositoryError> {
+        self.keys.reload_if_changed()
     }
 
     /// Seals `payload` as issued at `now`, in whole seconds.

@@ -7,7 +7,8 @@ mod serve;
 mod shell;
 mod test;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Builds, runs and tests Archstone.
@@ -26,11 +27,18 @@ enum Command {
     Plugins(plugins::Plugins),
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
         Command::Run(run) => run.execute(),
         Command::Test(test) => test.execute(),
         Command::Lint(lint) => lint.execute(),
         Command::Plugins(plugins) => plugins.execute(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            shell::say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }

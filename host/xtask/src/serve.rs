@@ -56,6 +56,7 @@ impl Run {
             write_private(&clouds, &self.clouds_yaml(&self.password_in(&directory)?))?;
         }
         run(archstone().args(["db", "sync"]))?;
+        grant_plugins(&directory.join("plugins"))?;
         run(archstone()
             .args(["plugin", "install"])
             .arg(target().join("plugins/totp.wasm")))?;
@@ -67,7 +68,8 @@ impl Run {
     fn build(&self) -> Result<PathBuf> {
         build_plugins(root())?;
         let mut build = cargo();
-        build.args(["build", "--package", "archstone", "--locked"]);
+        // Of the whole workspace, so that the tests compile nothing again.
+        build.args(["build", "--workspace", "--bin", "archstone", "--locked"]);
         if self.release {
             build.arg("--release");
         }
@@ -149,6 +151,18 @@ openstack token issue
 "
         ));
     }
+}
+
+/// The settings that bundled plugins need, unless there are some.
+fn grant_plugins(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    let settings = directory.join("totp.json");
+    if settings.exists() {
+        return Ok(());
+    }
+    let grant = "{\"grant\": {\"credentials\": [\"totp\"]}}\n";
+    fs::write(&settings, grant).with_context(|| format!("cannot write {}", settings.display()))
 }
 
 fn keystone_conf(directory: &Path) -> String {

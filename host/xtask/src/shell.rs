@@ -20,6 +20,14 @@ pub fn target() -> PathBuf {
     }
 }
 
+/// How the variables begin with which `cargo run` describes the program it starts.
+const ABOUT_US: [&str; 4] = [
+    "CARGO_BIN_",
+    "CARGO_CRATE_",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+];
+
 /// A command that runs in the repository's root.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
@@ -27,9 +35,19 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The cargo that runs this very program.
+/// The cargo that runs this very program, without what it tells this program about itself: build
+/// scripts that look at that would run again, and what depends on them be compiled again.
 pub fn cargo() -> Command {
-    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let about_us = name
+            .to_str()
+            .is_some_and(|name| ABOUT_US.iter().any(|start| name.starts_with(start)));
+        if about_us {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Runs a command with its output shown; an error tells its exit status.

@@ -45,7 +45,7 @@
 //! archstone_plugin::export!(Pin);
 //! ```
 //!
-//! `cargo xtask plugins` compiles it, and `archstone plugin install pin target/plugins/pin.wasm`
+//! `cargo xtask plugins` compiles it, and `archstone plugin install target/plugins/pin.wasm`
 //! has a running server serve it. The whole story is in `docs/plugins.md`.
 
 #[doc(hidden)]

@@ -57,3 +57,33 @@ fn truncate(code: &[u8]) -> u32 {
     let four = code.iter().skip(offset).take(4);
     four.fold(0, |number, byte| number << 8 | u32::from(*byte)) & 0x7fff_ffff
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_rfc_4226_is_truncated_as_it_shows() {
+        let code = [
+            0x1f, 0x86, 0x98, 0x69, 0x0e, 0x02, 0xca, 0x16, 0x61, 0x85, 0x50, 0xef, 0x7f, 0x19,
+            0xda, 0x8e, 0x94, 0x5b, 0x55, 0x5a,
+        ];
+        assert_eq!(truncate(&code), 0x50ef_7f19);
+    }
+
+    #[test]
+    fn a_secret_is_capital_base32_with_or_without_padding() {
+        let key = |text| SharedSecret::from_base32(text).map(|secret| secret.0);
+        assert_eq!(key("MZXW6YQ="), Some(b"foob".to_vec()));
+        assert_eq!(key("MZXW6YQ"), Some(b"foob".to_vec()));
+        assert_eq!(key("mzxw6yq"), None);
+        assert_eq!(key("not base32!"), None);
+    }
+
+    #[test]
+    fn windows_are_counted_back_and_never_before_the_first() {
+        let seconds = Duration::from_secs;
+        assert_eq!(Window::at(seconds(89)).back_to(1), 1..=2);
+        assert_eq!(Window::at(seconds(31)).back_to(10), 0..=1);
+    }
+}

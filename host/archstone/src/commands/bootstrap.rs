@@ -31,6 +31,7 @@ pub(crate) struct BootstrapArgs {
     /// Make the standard roles immutable; they are unless told otherwise.
     #[arg(long, conflicts_with = "no_immutable_roles")]
     immutable_roles: bool,
+    /// Make the standard roles ones that can be changed and deleted.
     #[arg(long)]
     no_immutable_roles: bool,
 }

@@ -1,18 +1,18 @@
 //! `archstone plugin`: what is installed, and how it fares in the running server.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::{Context, Result};
 use archstone_plugins::{
-    MemoryState, Registry, Runtime, RuntimeOptions, ServerStatus, Settings, Shelf,
+    Installed, MemoryState, Registry, Runtime, RuntimeOptions, ServerStatus, Settings, Shelf,
 };
 use chrono::Utc;
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{commands::say, config::Config};
 
@@ -29,12 +29,22 @@ pub(crate) enum Plugin {
     /// List installed plugins with the state they have in the running server.
     List,
     /// Show one plugin: its versions, and why one does not serve.
-    Show { name: String },
+    Show {
+        /// The auth method.
+        name: String,
+    },
     /// Go back to the version before, or to one by its digest.
     Rollback {
+        /// The auth method.
         name: String,
-        #[arg(long)]
+        /// The beginning of the digest of the version to go back to.
+        #[arg(long, value_name = "DIGEST")]
         to: Option<String>,
+    },
+    /// Take a plugin out of service; its versions and settings stay, for a rollback.
+    Remove {
+        /// The auth method.
+        name: String,
     },
 }
 
@@ -50,15 +60,21 @@ impl Plugin {
         match self {
             Self::Install { component, name } => install(&shelf, directory, &component, name),
             Self::List => {
-                for installed in shelf.list()? {
-                    print(directory, &installed.method, &installed)?;
-                }
-                Ok(())
+                let plugins = shelf.list()?;
+                let plugins: Vec<_> = plugins
+                    .iter()
+                    .map(|installed| told(directory, installed))
+                    .collect::<Result<_>>()?;
+                say(serde_json::to_string_pretty(&plugins)?)
             }
-            Self::Show { name } => print(directory, &name, &shelf.show(&name)?),
+            Self::Show { name } => print(directory, &shelf.show(&name)?),
             Self::Rollback { name, to } => {
                 let installed = shelf.rollback(&name, to.as_deref())?;
-                print(directory, &name, &installed)
+                print(directory, &installed)
+            }
+            Self::Remove { name } => {
+                shelf.remove(&name)?;
+                print(directory, &shelf.show(&name)?)
             }
         }
     }
@@ -76,9 +92,13 @@ fn install(shelf: &Shelf, directory: &Path, component: &Path, name: Option<Strin
             .context("the file has no name to call the method by; give --name")?
             .to_owned(),
     };
-    let settings = match fs::read(directory.join(format!("{name}.json"))) {
+    let file = directory.join(format!("{name}.json"));
+    let settings = match fs::read(&file) {
         Ok(text) => Settings::from_json(&text)?,
-        Err(_) => Settings::default(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Settings::default(),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", file.display()));
+        }
     };
     let runtime = Runtime::new(RuntimeOptions::new(Arc::new(MemoryState::default())))?;
     let registry = Registry::new(runtime);
@@ -91,18 +111,20 @@ fn install(shelf: &Shelf, directory: &Path, component: &Path, name: Option<Strin
     })
     .with_context(|| format!("{} cannot serve and was not installed", component.display()))?;
     let installed = shelf.install(&name, &artifact, Utc::now())?;
-    print(directory, &name, &installed)
+    print(directory, &installed)
 }
 
-/// Prints what is installed and what the running server says of it, as one JSON object.
-fn print(directory: &Path, name: &str, installed: &archstone_plugins::Installed) -> Result<()> {
+fn print(directory: &Path, installed: &Installed) -> Result<()> {
+    say(serde_json::to_string_pretty(&told(directory, installed)?)?)
+}
+
+/// What is installed and what the running server says of it, as one JSON object.
+fn told(directory: &Path, installed: &Installed) -> Result<Value> {
     let server = ServerStatus::read(directory)?.and_then(|status| {
         status
             .plugins
             .into_iter()
-            .find(|plugin| plugin.method == name)
+            .find(|plugin| plugin.method == installed.method)
     });
-    say(serde_json::to_string_pretty(
-        &json!({ "installed": installed, "server": server }),
-    )?)
+    Ok(json!({ "installed": installed, "server": server }))
 }

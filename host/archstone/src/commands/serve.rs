@@ -1,22 +1,26 @@
 //! `archstone serve`
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use archstone_identity::Identity;
+use archstone_model::policy::PolicyOptions;
 use archstone_plugins::PluginDirectory;
 use axum::{Router, routing::get};
 use clap::Args;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{assemble, config::Config};
+use crate::{assemble, config::Config, policy_files::PolicyFiles};
+
+/// How long requests under way may take to end when the server is asked to stop.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
+
+/// How often metrics are put in order where nobody asks for them.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// How often keys and policy are looked at for changes.
 const RELOAD_EVERY: Duration = Duration::from_secs(2);
@@ -33,6 +37,7 @@ impl Serve {
         let metrics = PrometheusBuilder::new()
             .install_recorder()
             .context("cannot start metrics")?;
+        tokio::spawn(keep_metrics(metrics.clone()));
         let (identity, registry) = assemble::identity(config).await?;
         let identity = Arc::new(identity);
         if let Some(directory) = &config.plugin_dir {
@@ -43,7 +48,7 @@ impl Serve {
         }
         tokio::spawn(reload(
             Arc::clone(&identity),
-            config.policy_file.clone(),
+            config.policy_files.clone(),
             config.policy,
         ));
         let metrics = Router::new().route("/metrics", get(async move || metrics.render()));
@@ -53,15 +58,30 @@ impl Serve {
             .await
             .with_context(|| format!("cannot listen at {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
-        axum::serve(listener, service)
-            .with_graceful_shutdown(stop())
-            .await?;
+        // The address of a peer says whether it is a proxy to be believed.
+        let service = service.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(stop());
+        tokio::select! {
+            served = serving => served?,
+            () = async { stop().await; tokio::time::sleep(LONGEST_GOODBYE).await } => {
+                tracing::warn!("requests that did not end in time were cut off");
+            }
+        }
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-/// Waits until somebody asks to stop; requests under way are finished.
+/// Histograms grow until they are read or put in order.
+async fn keep_metrics(metrics: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Waits until somebody asks to stop.
 async fn stop() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
@@ -75,46 +95,44 @@ async fn stop() {
     }
 }
 
-/// Takes up changed keys and policy. What cannot be used is reported and what was there stays.
-async fn reload(
-    identity: Arc<Identity>,
-    policy_file: Option<std::path::PathBuf>,
-    options: archstone_model::policy::PolicyOptions,
-) {
-    let changed_at = || -> Option<SystemTime> {
-        std::fs::metadata(policy_file.as_ref()?)
-            .and_then(|data| data.modified())
-            .ok()
-    };
-    let mut known = changed_at();
+/// Takes up changed keys and policy, on a timer and at SIGHUP. What cannot be used is reported and
+/// what was there stays.
+async fn reload(identity: Arc<Identity>, files: PolicyFiles, options: PolicyOptions) {
+    let mut known = files.stamp();
     let mut ticks = tokio::time::interval(RELOAD_EVERY);
+    let mut hangups = signal(SignalKind::hangup()).ok();
     loop {
-        ticks.tick().await;
+        let hangup = async {
+            match &mut hangups {
+                Some(hangups) => hangups.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = hangup => {}
+        }
         match identity.reload_keys() {
-            Ok(true) => tracing::info!("token keys were reloaded"),
+            Ok(true) => tracing::info!("keys were reloaded"),
             Ok(false) => {}
             Err(error) => tracing::error!(
                 reason = error.reason().unwrap_or_default(),
-                "the token keys on disk cannot be used; those loaded before stay in use"
+                "keys on disk cannot be used; those loaded before stay in use"
             ),
         }
-        let now = changed_at();
-        if now != known {
-            known = now;
-            let read = policy_file.as_ref().map(std::fs::read_to_string);
-            let Some(Ok(text)) = read else { continue };
-            let policy =
-                archstone_model::policy::PolicyEngine::read_file(&text).and_then(|rules| {
-                    archstone_model::policy::PolicyEngine::with_overrides(options, rules)
-                });
-            match policy {
-                Ok(policy) => {
-                    identity.replace_policy(policy);
-                    tracing::info!("the policy was reloaded");
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the new policy cannot be used; the old one stays")
-                }
+        let now = files.stamp();
+        if now == known {
+            continue;
+        }
+        known = now;
+        match files.load(options) {
+            Ok(policy) => {
+                identity.replace_policy(policy);
+                tracing::info!("the policy was reloaded");
+            }
+            Err(error) => {
+                let reason = format!("{error:#}");
+                tracing::error!(reason, "the new policy cannot be used; the old one stays");
             }
         }
     }

@@ -7,16 +7,18 @@ mod ini;
 mod notice;
 mod source;
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{collections::HashMap, net::IpAddr, num::NonZeroUsize, path::PathBuf};
 
-use archstone_api as api;
-use archstone_identity::{HashAlgorithm, HashOptions, Options};
+use archstone_api::{self as api, CallbackPage, TrustedProxies};
+use archstone_identity::{FederationOptions, HashAlgorithm, HashOptions, Options};
 use archstone_model::{
     password_rules::{PasswordPattern, PasswordRules},
     policy::PolicyOptions,
 };
 use archstone_store::DatabaseUrl;
 use archstone_token::JwsKeyRepository;
+use chrono::TimeDelta;
+use ipnet::IpNet;
 
 use self::source::Source;
 pub(crate) use self::{
@@ -24,6 +26,8 @@ pub(crate) use self::{
     files::{ConfigArgs, ConfigFiles},
     notice::Notice,
 };
+
+use crate::policy_files::PolicyFiles;
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -46,7 +50,7 @@ pub(crate) struct Config {
     pub credential_keys: PathBuf,
     pub plugin_dir: Option<PathBuf>,
     pub plugin_cache: Option<PathBuf>,
-    pub policy_file: Option<PathBuf>,
+    pub policy_files: PolicyFiles,
     pub policy: PolicyOptions,
     pub identity: Options,
     pub hashing: HashOptions,
@@ -106,7 +110,7 @@ impl Config {
                 .unwrap_or_else(|| "/etc/keystone/credential-keys/".into()),
             plugin_dir: source.path("archstone", "plugin_directory")?,
             plugin_cache: source.path("archstone", "plugin_cache")?,
-            policy_file: policy_file(source, files)?,
+            policy_files: policy_files(source, files)?,
             policy: PolicyOptions {
                 enforce_scope: source.bool("oslo_policy", "enforce_scope", true)?,
             },
@@ -139,17 +143,23 @@ fn jws_keys(source: &Source) -> Result<Option<JwsKeyRepository>> {
     Ok(signed.then_some(repository))
 }
 
-/// oslo.policy looks for `policy.yaml` beside the configuration; without the option, it may be
-/// missing.
-fn policy_file(source: &Source, files: &ConfigFiles) -> Result<Option<PathBuf>> {
-    let name = source.path("oslo_policy", "policy_file")?;
+/// oslo.policy looks for its files beside the configuration.
+fn policy_files(source: &Source, files: &ConfigFiles) -> Result<PolicyFiles> {
+    const SECTION: &str = "oslo_policy";
     let beside = |name: PathBuf| match files.directory() {
         Some(directory) => directory.join(name),
         None => name,
     };
-    Ok(match name {
-        Some(name) => Some(beside(name)),
-        None => Some(beside("policy.yaml".into())).filter(|path| path.exists()),
+    let named = source.path(SECTION, "policy_file")?;
+    let directories = source.list(SECTION, "policy_dirs")?;
+    Ok(PolicyFiles {
+        file_is_named: named.is_some(),
+        file: beside(named.unwrap_or_else(|| "policy.yaml".into())),
+        directories: directories
+            .unwrap_or_else(|| vec!["policy.d".to_owned()])
+            .into_iter()
+            .map(|name| beside(name.into()))
+            .collect(),
     })
 }
 
@@ -181,7 +191,9 @@ fn identity(source: &Source) -> Result<Options> {
         default_domain_id: source
             .text("identity", "default_domain_id")?
             .map_or(defaults.default_domain_id, Into::into),
-        list_limit: source.integer("DEFAULT", "list_limit", 0..)?,
+        list_limit: source
+            .integer("DEFAULT", "list_limit", 0..)?
+            .filter(|most| *most > 0),
         application_credential_user_limit: limit("application_credential")?,
         credential_user_limit: limit("credential")?,
         request_token_lifetime: source.seconds(
@@ -212,7 +224,87 @@ fn identity(source: &Source) -> Result<Options> {
         max_project_tree_depth: source
             .integer("DEFAULT", "max_project_tree_depth", 0..)?
             .unwrap_or(defaults.max_project_tree_depth),
+        federation: federation(source, defaults.federation)?,
+        max_db_limit: source
+            .integer("DEFAULT", "max_db_limit", 0..)?
+            .unwrap_or(defaults.max_db_limit),
+        catalog_list_limit: source.integer("catalog", "list_limit", 1..)?,
     })
+}
+
+fn federation(source: &Source, defaults: FederationOptions) -> Result<FederationOptions> {
+    const SECTION: &str = "federation";
+    /// More minutes than anybody is a member for.
+    const MOST_MINUTES: i64 = 1_000_000_000;
+    let versions = ["1.0", "2.0", "3.0"].map(|version| (version, version));
+    let mut remote_id_attributes = HashMap::new();
+    for section in source.sections_with("remote_id_attribute") {
+        if let Some(attribute) = source.text(&section, "remote_id_attribute")? {
+            remote_id_attributes.insert(section, attribute);
+        }
+    }
+    let minutes = source.integer(SECTION, "default_authorization_ttl", 0..=MOST_MINUTES)?;
+    Ok(FederationOptions {
+        default_schema_version: source
+            .choice(
+                SECTION,
+                "attribute_mapping_default_schema_version",
+                &versions,
+                "1.0",
+            )?
+            .to_owned(),
+        remote_id_attribute: remote_id_attributes.remove(SECTION),
+        remote_id_attributes,
+        default_membership_lifetime: minutes
+            .map_or(defaults.default_membership_lifetime, TimeDelta::minutes),
+        relay_state_prefix: source
+            .text("saml", "relay_state_prefix")?
+            .unwrap_or(defaults.relay_state_prefix),
+    })
+}
+
+/// Both must be set for anything to be believed.
+fn trusted_proxies(source: &Source) -> Result<Option<TrustedProxies>> {
+    let networks = source.read_as("archstone", "trusted_proxies", |text| {
+        let items = text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty());
+        items
+            .map(network)
+            .collect::<std::result::Result<Vec<_>, _>>()
+    })?;
+    let header_prefix = source.text("archstone", "assertion_header_prefix")?;
+    let attribute_prefix = source.text("federation", "assertion_prefix")?;
+    let (Some(networks), Some(header_prefix)) = (networks, header_prefix) else {
+        return Ok(None);
+    };
+    Ok(Some(TrustedProxies {
+        networks,
+        header_prefix,
+        attribute_prefix: attribute_prefix.unwrap_or_default(),
+    }))
+}
+
+/// A network, or one address.
+fn network(text: &str) -> std::result::Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"))
+}
+
+/// The operator's page. The stock path may be missing, as it is where nobody uses the page.
+fn callback_page(source: &Source) -> Result<CallbackPage> {
+    const STOCK: &str = "/etc/keystone/sso_callback_template.html";
+    let read = |path: &str| match std::fs::read_to_string(path) {
+        Ok(page) => Ok(CallbackPage::new(page)),
+        Err(_) if path == STOCK => Ok(CallbackPage::default()),
+        Err(error) => Err(format!("cannot read {path}: {error}")),
+    };
+    match source.read_as("federation", "sso_callback_template", read)? {
+        Some(page) => Ok(page),
+        None => Ok(read(STOCK).unwrap_or_default()),
+    }
 }
 
 fn hashing(source: &Source) -> Result<HashOptions> {
@@ -299,13 +391,18 @@ fn api(source: &Source) -> Result<api::Options> {
         max_request_body_size: source
             .integer("oslo_middleware", "max_request_body_size", 1..)?
             .unwrap_or(defaults.max_request_body_size),
+        trusted_proxies: trusted_proxies(source)?,
+        trusted_dashboards: source.repeated("federation", "trusted_dashboard")?,
+        callback_page: callback_page(source)?,
+        saml_metadata: source
+            .path("saml", "idp_metadata_path")?
+            .unwrap_or(defaults.saml_metadata),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use archstone_model::secret::Secret;
-    use chrono::TimeDelta;
 
     use super::*;
 

@@ -123,6 +123,34 @@ impl Source {
         Ok(self.given(section, option)?.map(items))
     }
 
+    /// An option that may be given many times; each time counts.
+    pub(super) fn repeated(&self, section: &str, option: &str) -> Result<Vec<String>> {
+        let Some(last) = self.given(section, option)? else {
+            return Ok(Vec::new());
+        };
+        let given = match (&last.place, self.files.get(&name(section, option))) {
+            (Place::File { .. }, Some(given)) => {
+                given.iter().map(|given| given.text.clone()).collect()
+            }
+            _ => vec![last.text],
+        };
+        Ok(given.into_iter().filter(|text| !text.is_empty()).collect())
+    }
+
+    /// The sections, besides `DEFAULT`, in which an option is given.
+    pub(super) fn sections_with(&self, option: &str) -> Vec<String> {
+        let named = self.files.keys().filter(|(_, given)| given == option);
+        let mut sections: Vec<String> = named.map(|(section, _)| section.clone()).collect();
+        let suffix = format!("__{}", option.to_uppercase());
+        let variables = self.environment.keys();
+        sections.extend(variables.filter_map(|variable| {
+            let section = variable.strip_prefix("OS_")?.strip_suffix(&suffix)?;
+            Some(section.to_lowercase())
+        }));
+        sections.retain(|section| section != "DEFAULT");
+        sections
+    }
+
     pub(super) fn bool(&self, section: &str, option: &str, default: bool) -> Result<bool> {
         let given = self.read_as(section, option, |text| match &*text.to_lowercase() {
             "true" | "1" | "yes" | "on" => Ok(true),

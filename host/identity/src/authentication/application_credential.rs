@@ -4,8 +4,9 @@ use archstone_model::{
     credential::{ApplicationCredential, ApplicationCredentialFilter},
     secret::Secret,
 };
+use serde_json::Value;
 
-use super::{ApplicationCredentialReference, AuthRequest, Proof, UserReference, text};
+use super::{ApplicationCredentialReference, AuthRequest, Proof, UserReference};
 use crate::{Error, Identity, Result};
 
 const METHOD: &str = "application_credential";
@@ -18,9 +19,13 @@ impl Identity {
     ) -> Result<()> {
         let payload = request.payload(METHOD)?;
         let reference = ApplicationCredentialReference::from_payload(payload)?;
-        let secret = text(payload, "secret")
-            .map(Secret::from)
-            .ok_or_else(|| Error::unauthenticated("the login has no secret"))?;
+        let secret = match payload.get("secret") {
+            Some(Value::String(secret)) => Secret::from(secret.as_str()),
+            None | Some(Value::Null) => {
+                return Err(Error::unauthenticated("the login has no secret"));
+            }
+            Some(_) => return Err(Error::missing_attribute("string", "password")),
+        };
         let credential = match self.named_credential(&reference).await {
             Ok(credential) => credential,
             Err(error) => {

@@ -71,7 +71,9 @@ impl Identity {
                 Ok(issued)
             }
             Err(error) => {
-                self.audit_failed_login(&methods, &error);
+                // Not a user, but the one name that the signature is under.
+                let access = request.and_then(|request| request.get("access")?.as_str());
+                self.audit_unfinished_login(&methods, access, &error);
                 Err(error)
             }
         }
@@ -184,13 +186,15 @@ impl Identity {
             }),
             KeyDelegation::ApplicationCredential(id) => {
                 let credential = self.store.application_credential(id).await?;
-                if credential.user_id != user.id || credential.project_id != keys.project_id {
+                if credential.user_id != user.id
+                    || credential.project_id.as_ref() != Some(&keys.project_id)
+                {
                     return Err(Error::unauthenticated(
                         "the keys are for another project than their application credential",
                     ));
                 }
                 Ok(TokenKind::ApplicationCredential {
-                    project_id: credential.project_id.into_string(),
+                    project_id: keys.project_id.to_string(),
                     application_credential_id: id.to_string(),
                 })
             }

@@ -3,9 +3,11 @@
 
 mod application_credential;
 mod ec2;
+mod mapped;
 mod oauth1;
 mod password;
 mod plugin;
+mod provisioning;
 mod receipt;
 mod request;
 mod token;
@@ -29,12 +31,16 @@ pub use self::request::{
 use crate::{Error, Identity, Result, subject::ValidToken};
 
 /// The methods that need no plugin. A plugin cannot take their place.
-const BUILT_IN: [&str; 5] = [
+const BUILT_IN: [&str; 9] = [
     "password",
     "token",
     "application_credential",
     "oauth1",
     "ec2credential",
+    "mapped",
+    "saml2",
+    "openid",
+    "x509",
 ];
 
 /// A token just made.
@@ -97,14 +103,14 @@ impl Identity {
     /// with a receipt where the user's rules ask for more, `Invalid` where the request is not
     /// complete.
     pub async fn authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
-        let methods = request.methods.clone();
+        let (methods, claimed) = (request.methods.clone(), request.claimed_user());
         match self.try_authenticate(request).await.map_err(without_gaps) {
             Ok(issued) => {
                 self.audit_login(issued.subject.user.id.as_str(), &issued.subject.methods);
                 Ok(issued)
             }
             Err(error) => {
-                self.audit_failed_login(&methods, &error);
+                self.audit_unfinished_login(&methods, claimed.as_deref(), &error);
                 Err(error)
             }
         }
@@ -124,11 +130,7 @@ impl Identity {
             .any(|method| method == "application_credential")
             && request.scope != RequestedScope::Default
         {
-            return Err(Error::LoginRefused {
-                message: "Error authenticating with application credential: Application \
-                          credentials cannot request a scope."
-                    .to_owned(),
-            });
+            return Err(Error::ApplicationCredentialWithScope);
         }
         let mut proof = Proof::default();
         for method in &request.methods {
@@ -144,6 +146,9 @@ impl Identity {
                     return Err(Error::unauthenticated(
                         "EC2 keys are exchanged at /v3/ec2tokens and never here",
                     ));
+                }
+                method if mapped::METHODS.contains(&method) => {
+                    self.prove_by_mapping(method, &request, &mut proof).await?;
                 }
                 _ => match self.plugins.method(method) {
                     Some(plugin) => self.prove_by_plugin(&plugin, &request, &mut proof).await?,
@@ -175,19 +180,17 @@ impl Identity {
 
     /// Whether a method can be used in a login.
     fn supports(&self, method: &str) -> bool {
-        self.supported_methods().iter().any(|known| known == method)
-    }
-
-    /// The methods that are both configured and there.
-    pub(crate) fn supported_methods(&self) -> Vec<String> {
         self.options
             .auth_methods
             .iter()
-            .filter(|method| {
-                BUILT_IN.contains(&method.as_str()) || self.plugins.method(method).is_some()
-            })
-            .cloned()
-            .collect()
+            .any(|known| known == method)
+            && (BUILT_IN.contains(&method) || self.plugins.method(method).is_some())
+    }
+
+    /// What a client that named another method is told: the methods that are configured, whether
+    /// or not they are there just now.
+    pub(crate) fn supported_methods(&self) -> Vec<String> {
+        self.options.auth_methods.clone()
     }
 
     /// The kind of token that this login gets.
@@ -210,8 +213,13 @@ impl Identity {
         }
         if let Some(id) = &proof.application_credential {
             let credential = self.store.application_credential(id).await?;
+            let Some(project_id) = credential.project_id else {
+                return Err(Error::unauthenticated(
+                    "the application credential is for no project",
+                ));
+            };
             return Ok(TokenKind::ApplicationCredential {
-                project_id: credential.project_id.into_string(),
+                project_id: project_id.into_string(),
                 application_credential_id: id.to_string(),
             });
         }

@@ -4,10 +4,13 @@
 use archstone_plugins::{
     Account, Credential, Method, Outcome, PluginError, Proof as Proves, Reason, Step,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{AuthRequest, Proof, UserReference, text};
 use crate::{Error, Identity, Result};
+
+/// The member of a payload that says which challenge it answers.
+const CONTINUATION: &str = "continuation";
 
 impl Identity {
     pub(super) async fn prove_by_plugin(
@@ -18,10 +21,7 @@ impl Identity {
     ) -> Result<()> {
         let name = method.name().to_owned();
         let payload = request.payload(&name)?;
-        let mut step = Step::new(Value::Object(payload.clone()));
-        if let Some(continuation) = text(payload, "continuation") {
-            step = step.answering(continuation);
-        }
+        let mut step = first_or_next_step(payload);
         let claimed = match method.proves() {
             Proves::Subject => None,
             Proves::Account => {
@@ -56,16 +56,13 @@ impl Identity {
             ))),
             Outcome::Challenged(challenge) => {
                 let mut answer = challenge.message;
-                answer.insert("continuation".to_owned(), challenge.continuation.into());
+                answer.insert(CONTINUATION.to_owned(), challenge.continuation.into());
                 Err(Error::MoreStepsNeeded {
                     continuation: json!({ "methods": [name.clone()], name: answer }),
                 })
             }
             Outcome::Denied(denial) => Err(match denial.reason {
-                Reason::Malformed => Error::invalid(format!(
-                    "Invalid input for field 'identity/{name}': {}",
-                    denial.detail
-                )),
+                Reason::Malformed => malformed(&name, &denial.detail),
                 Reason::Unavailable => Error::Unavailable {
                     reason: denial.detail,
                 },
@@ -79,9 +76,68 @@ impl Identity {
     }
 }
 
-/// A plugin that fails costs this login and nothing else.
+/// The step that a payload is. Which challenge it answers is between the client and the host; the
+/// plugin gets what it remembered, and never the continuation.
+fn first_or_next_step(payload: &Map<String, Value>) -> Step {
+    let mut rest = payload.clone();
+    rest.shift_remove(CONTINUATION);
+    let step = Step::new(Value::Object(rest));
+    match text(payload, CONTINUATION) {
+        Some(continuation) => step.answering(continuation),
+        None => step,
+    }
+}
+
+/// What the plugin says of the payload may quote it, and is for the operator.
+fn malformed(method: &str, detail: &str) -> Error {
+    tracing::info!(method, detail, "a plugin finds a payload malformed");
+    Error::invalid(format!(
+        "Invalid input for field 'identity/{method}': it is not what the method expects."
+    ))
+}
+
+/// A plugin that fails costs this login and nothing else. An answer to a challenge that is not
+/// there is the client's failure, who has to begin anew.
 fn failed(error: PluginError) -> Error {
-    Error::Unavailable {
-        reason: error.to_string(),
+    match error {
+        PluginError::ContinuationRefused { .. } | PluginError::ContinuationStale { .. } => {
+            Error::unauthenticated(error.to_string())
+        }
+        other => Error::Unavailable {
+            reason: other.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plugin_never_sees_a_continuation() {
+        let payload = json!({ "passcode": "123456", "continuation": "c" });
+        let step = first_or_next_step(payload.as_object().unwrap());
+        assert_eq!(step.payload, json!({ "passcode": "123456" }));
+        assert_eq!(step.continuation.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn a_lost_challenge_is_a_failed_login_and_a_lost_plugin_is_not() {
+        let method = "totp".to_owned();
+        let refused = failed(PluginError::ContinuationRefused {
+            method: method.clone(),
+        });
+        assert!(matches!(refused, Error::Unauthenticated { .. }));
+        let trapped = failed(PluginError::Trapped {
+            method,
+            trap: "unreachable".to_owned(),
+        });
+        assert!(matches!(trapped, Error::Unavailable { .. }));
+    }
+
+    #[test]
+    fn the_client_does_not_read_a_plugins_detail() {
+        let error = malformed("totp", "the passcode 123456 has six digits");
+        assert!(matches!(&error, Error::Invalid(message) if !message.contains("123456")));
     }
 }

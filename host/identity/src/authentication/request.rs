@@ -1,12 +1,19 @@
 //! What a login asks for, in the shape of `POST /v3/auth/tokens`.
 
 use archstone_model::{
-    id::{ApplicationCredentialId, DomainId, ProjectId, TrustId, UserId},
+    id::{
+        ApplicationCredentialId, DomainId, IdentityProviderId, ProjectId, ProtocolId, TrustId,
+        UserId,
+    },
+    mapping::Assertion,
     secret::Secret,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{Error, OAuthRequest, Result};
+
+/// No user's id or name is longer.
+const LONGEST_CLAIM: usize = 255;
 
 /// A login: the methods with their payloads, and the scope wanted.
 pub struct AuthRequest {
@@ -19,6 +26,8 @@ pub struct AuthRequest {
     pub receipt: Option<Secret>,
     /// The request as an OAuth consumer signed it.
     pub oauth1: Option<OAuthRequest>,
+    /// What an identity provider said, by way of a proxy that is trusted to tell.
+    pub assertion: Assertion,
 }
 
 impl std::fmt::Debug for AuthRequest {
@@ -115,7 +124,35 @@ impl AuthRequest {
             scope: RequestedScope::from_body(auth.get("scope"))?,
             receipt,
             oauth1: None,
+            assertion: Assertion::default(),
         })
+    }
+
+    /// Whom the client claims to be, in its own words: an id or a name, for the audit trail.
+    pub(super) fn claimed_user(&self) -> Option<String> {
+        self.payloads.values().find_map(|payload| {
+            let user = payload.get("user")?;
+            let claim = user.get("id").or_else(|| user.get("name"))?.as_str()?;
+            Some(claim.chars().take(LONGEST_CLAIM).collect())
+        })
+    }
+
+    /// A login by what an identity provider says.
+    pub fn federated(
+        idp_id: &IdentityProviderId,
+        protocol_id: &ProtocolId,
+        assertion: Assertion,
+    ) -> Self {
+        let method = protocol_id.as_str();
+        let payload = json!({ "identity_provider": idp_id, "protocol": protocol_id });
+        Self {
+            methods: vec![method.to_owned()],
+            payloads: Map::from_iter([(method.to_owned(), payload)]),
+            scope: RequestedScope::Default,
+            receipt: None,
+            oauth1: None,
+            assertion,
+        }
     }
 
     /// The payload of one method.
@@ -230,8 +267,11 @@ impl UserReference {
 
 impl ApplicationCredentialReference {
     pub(crate) fn from_payload(payload: &Map<String, Value>) -> Result<Self> {
-        if let Some(id) = text(payload, "id") {
-            return Ok(Self::Id(id.into()));
+        match payload.get("id") {
+            Some(Value::String(id)) if !id.is_empty() => return Ok(Self::Id(id.as_str().into())),
+            // No id is spelled like this, and what is not there is not found.
+            Some(Value::Number(id)) => return Ok(Self::Id(id.to_string().into())),
+            _ => {}
         }
         let name = text(payload, "name")
             .ok_or_else(|| Error::missing_attribute("name or ID", "application credential"))?;
@@ -253,8 +293,6 @@ pub(crate) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn read(auth: Value) -> Result<AuthRequest> {

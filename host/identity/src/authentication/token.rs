@@ -2,8 +2,9 @@
 //! and never reaches further than the old one's own bounds.
 
 use archstone_token::{AuditId, AuditIds};
+use serde_json::Value;
 
-use super::{AuthRequest, Proof, RequestedScope, text};
+use super::{AuthRequest, Proof, RequestedScope};
 use crate::{
     Error, Identity, Result,
     subject::{Delegation, TokenScope},
@@ -13,8 +14,22 @@ const METHOD: &str = "token";
 
 impl Identity {
     pub(super) async fn prove_token(&self, request: &AuthRequest, proof: &mut Proof) -> Result<()> {
-        let id = text(request.payload(METHOD)?, "id")
+        let id = request
+            .payload(METHOD)?
+            .get("id")
+            .and_then(Value::as_str)
             .ok_or_else(|| Error::missing_attribute("id", METHOD))?;
+        self.prove_by_token(METHOD, id, request, proof).await
+    }
+
+    /// Proves by a token for a method that takes one.
+    pub(super) async fn prove_by_token(
+        &self,
+        method: &str,
+        id: &str,
+        request: &AuthRequest,
+        proof: &mut Proof,
+    ) -> Result<()> {
         let token = self.validate_now(id).await?;
         if token.is_delegated() {
             return Err(forbidden(match &token.delegation {
@@ -42,7 +57,7 @@ impl Identity {
         if !self.options.allow_rescope_scoped_token && token.scope != TokenScope::Unscoped {
             return Err(forbidden("rescope a scoped token"));
         }
-        proof.add(METHOD, token.user.id.clone())?;
+        proof.add(method, token.user.id.clone())?;
         for method in &token.methods {
             proof.add_method(method);
         }
@@ -53,11 +68,13 @@ impl Identity {
             .map_err(|_| Error::internal("a valid token has no valid audit id"))?;
         proof.audit_ids = Some(AuditIds::first(chain));
         if let Some(origin) = &token.federation {
-            proof.federation = Some(archstone_token::Federation {
+            let federation = archstone_token::Federation {
                 identity_provider_id: origin.identity_provider.to_string(),
                 protocol_id: origin.protocol.to_string(),
                 group_ids: origin.groups.iter().map(ToString::to_string).collect(),
-            });
+            };
+            self.require_federation_holds(&federation).await?;
+            proof.federation = Some(federation);
         }
         Ok(())
     }

@@ -1,0 +1,97 @@
+//! Mappings: rules as JSON text.
+
+use archstone_model::{entity::Entity, id::MappingId, mapping::Mapping};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+
+use crate::{Error, Result, Store, error::OnDuplicate, row::Row, users::delete_where, write};
+
+impl Store {
+    /// # Errors
+    /// `NotFound`.
+    pub async fn mapping(&self, id: &MappingId) -> Result<Mapping> {
+        let mut session = self.db.session().await?;
+        let mut query = select();
+        query.and_where(Expr::col("id").eq(id.as_str()));
+        match session.fetch_optional(&query).await? {
+            Some(row) => read(&row),
+            None => Err(Error::not_found(Entity::Mapping, id.as_str())),
+        }
+    }
+
+    /// Mappings in id order.
+    pub async fn mappings(&self) -> Result<Vec<Mapping>> {
+        let mut session = self.db.session().await?;
+        let mut query = select();
+        query.order_by("id", Order::Asc);
+        session.fetch_all(&query).await?.iter().map(read).collect()
+    }
+
+    /// # Errors
+    /// `Conflict` where the id is taken.
+    pub async fn create_mapping(&self, mapping: &Mapping) -> Result<()> {
+        write!(self, tx => {
+            let insert = Query::insert()
+                .into_table("mapping")
+                .columns(["id", "rules", "schema_version"])
+                .values_panic([
+                    mapping.id.as_str().into(),
+                    mapping.rules.to_string().into(),
+                    mapping.schema_version.as_str().into(),
+                ])
+                .to_owned();
+            tx.execute(&insert).await.on_duplicate(Entity::Mapping, || {
+                format!("Duplicate entry found with ID {}", mapping.id)
+            })?;
+        })
+    }
+
+    /// Stores a mapping in place of the one with its id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn replace_mapping(&self, mapping: &Mapping) -> Result<()> {
+        write!(self, tx => {
+            let mut known = select();
+            known.and_where(Expr::col("id").eq(mapping.id.as_str()));
+            if tx.fetch_optional(&known).await?.is_none() {
+                return Err(Error::not_found(Entity::Mapping, mapping.id.as_str()));
+            }
+            let update = Query::update()
+                .table("mapping")
+                .value("rules", mapping.rules.to_string())
+                .value("schema_version", mapping.schema_version.as_str())
+                .and_where(Expr::col("id").eq(mapping.id.as_str()))
+                .to_owned();
+            tx.execute(&update).await?;
+        })
+    }
+
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_mapping(&self, id: &MappingId) -> Result<()> {
+        write!(self, tx => {
+            if delete_where(tx, "mapping", "id", id.as_str()).await? == 0 {
+                return Err(Error::not_found(Entity::Mapping, id.as_str()));
+            }
+        })
+    }
+}
+
+fn select() -> SelectStatement {
+    Query::select()
+        .columns(["id", "rules", "schema_version"])
+        .from("mapping")
+        .to_owned()
+}
+
+fn read(row: &Row) -> Result<Mapping> {
+    let rules = serde_json::from_str(&row.text("rules")?).map_err(|error| Error::Corrupt {
+        column: "rules".to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Mapping {
+        id: row.text("id")?.into(),
+        rules,
+        schema_version: row.text("schema_version")?,
+    })
+}
