@@ -282,3 +282,35 @@ def test_a_process_of_its_own_logs_in(openstack, scope):
     done = user.process("token", "issue", "-f", "value", "-c", "id")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("gAAAA")
+
+
+def test_ec2_keys_are_created_shown_listed_and_deleted(openstack):
+    made = openstack("ec2", "credentials", "create")
+    assert made["access"] and made["secret"] and made["project_id"]
+    assert openstack("ec2", "credentials", "show", made["access"])["secret"] == made["secret"]
+    assert made["access"] in {row["Access"] for row in openstack("ec2", "credentials", "list")}
+    openstack("ec2", "credentials", "delete", made["access"])
+    assert made["access"] not in {row["Access"] for row in openstack("ec2", "credentials", "list")}
+
+
+def test_a_consumer_is_let_act_for_the_admin(openstack):
+    consumer = openstack("consumer", "create", "--description", "a program")
+    assert openstack("consumer", "show", consumer["id"])["description"] == "a program"
+    keys = ["--consumer-key", consumer["id"], "--consumer-secret", consumer["secret"]]
+    request = openstack("request", "token", "create", *keys, "--project", "admin")
+    granted = openstack("request", "token", "authorize", "--request-key", request["id"], "--role", "member")
+    shown = ["--request-key", request["id"], "--request-secret", request["secret"]]
+    access = openstack("access", "token", "create", *keys, *shown, "--verifier", granted["oauth_verifier"])
+    program = openstack.as_user(
+        auth_type="v3oauth1",
+        consumer_key=consumer["id"],
+        consumer_secret=consumer["secret"],
+        access_key=access["id"],
+        access_secret=access["secret"],
+    )
+    assert program("token", "issue")["project_id"]
+    with pytest.raises(CommandFailed, match="403"):
+        program("user", "list")
+    openstack("consumer", "delete", consumer["id"])
+    with pytest.raises(CommandFailed):
+        program("token", "issue")

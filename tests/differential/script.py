@@ -6,11 +6,16 @@ A script is a list of steps. A step is a mapping:
                                      or a list of paths, each requested in turn
     body: {user: {name: alice}}      the JSON body; `bodies: [...]` sends one request for each
     raw: "{bad"                      a body sent as it stands
+    form: {grant_type: x}            a body sent as an HTML form
+    signed: {api: ec2, ...}          a body that hands on what an AWS client signed; see signing.AwsSigned
     as: alice                        whose token goes into X-Auth-Token: `admin` if left out, or `nobody`
     headers: {X-Subject-Token: "{bob.token}"}
+                                     Authorization: {consumer: ...} is an OAuth 1.0 signature; see signing.oauth1_header;
+                                     Authorization: {basic: [user, password]}
     save: alice                      keeps the object inside the answer: `{alice.id}` works from then on
     token: alice                     keeps the answer's X-Subject-Token: `as: alice` works from then on
     compare: shape                   compares no strings and no items of lists: for pages, cut at random ids
+    compare: status                  compares the status alone: for what another script compares whole
     status: 201                      what Python Keystone answers; a guard against scripts that miss their point
 
 A file may also be `{config: {token: {expiration: 2}}, steps: [...]}`: options of keystone.conf for both servers. A step
@@ -20,19 +25,22 @@ A file may also be `{config: {token: {expiration: 2}}, steps: [...]}`: options o
 POST /v3/auth/tokens with a password; `{name}` stands for what earlier steps kept, on each side its own.
 """
 
+import base64
 import http.client
 import json
 import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
 
 import yaml
 
+from differential.signing import AwsSigned, Form, oauth1_header
 from harness.servers import ADMIN_PASSWORD
 
 VERBS = ("get", "head", "post", "put", "patch", "delete", "options")
-KEYS = {*VERBS, "login", "body", "bodies", "raw", "as", "headers", "save", "token", "compare", "status"}
+KEYS = {*VERBS, "login", "body", "bodies", "raw", "form", "signed", "as", "headers", "save", "token", "compare", "status"}
 REFERENCE = re.compile(r"\{([a-z_][a-z0-9_]*(?:\.[a-zA-Z0-9_-]+)*)\}")
 TIMEOUT_S = 60
 
@@ -77,7 +85,9 @@ class Reply:
 
     @property
     def json(self):
-        """The body as JSON, or None where it is none."""
+        """The body as JSON, or None where it is none. A form counts as an object."""
+        if self.headers.get("Content-Type") == "application/x-www-form-urlencoded":
+            return {"form": dict(parse_qsl(self.text))}
         try:
             return json.loads(self.text)
         except ValueError:
@@ -94,7 +104,7 @@ class Side:
     def fill(self, value):
         """`value` with each {reference} replaced by what this side knows under that name."""
         if isinstance(value, dict):
-            return {self.fill(key): self.fill(item) for key, item in value.items()}
+            return type(value)({self.fill(key): self.fill(item) for key, item in value.items()})
         if isinstance(value, list):
             return [self.fill(item) for item in value]
         if isinstance(value, str):
@@ -117,15 +127,23 @@ class Side:
         if request.who != "nobody":
             headers["X-Auth-Token"] = self.look_up(f"{request.who}.token")
         body = None
+        filled = self.fill(request.body)
         if request.raw is not None:
             body = request.raw.encode()
-        elif request.body is not None:
-            body = json.dumps(self.fill(request.body)).encode()
+        elif isinstance(filled, Form):
+            body = urlencode(filled).encode()
+        elif isinstance(filled, AwsSigned):
+            body = json.dumps(filled.body()).encode()
+        elif filled is not None:
+            body = json.dumps(filled).encode()
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            form = isinstance(filled, Form)
+            headers["Content-Type"] = "application/x-www-form-urlencoded" if form else "application/json"
         for name, value in request.headers.items():
             headers.pop(name, None)
-            if value is not None:
+            if isinstance(value, dict):
+                headers[name] = self.authorization(self.fill(value), self.fill(request.path))
+            elif value is not None:
                 headers[name] = self.fill(value)
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT_S)
         try:
@@ -137,11 +155,19 @@ class Side:
         self.keep(request, reply)
         return reply
 
+    def authorization(self, options, path):
+        """An Authorization header made for this side's URL."""
+        if "basic" in options:
+            return "Basic " + base64.b64encode(":".join(options["basic"]).encode()).decode()
+        return oauth1_header(options, self.server.base + path)
+
     def keep(self, request, reply):
         if request.save and isinstance(reply.json, dict):
             inner = [value for key, value in reply.json.items() if key != "links"]
             self.names.setdefault(request.save, {})
-            if inner and isinstance(inner[0], dict):
+            if "access_token" in reply.json and "token_type" in reply.json:
+                self.names[request.save].update(reply.json)
+            elif inner and isinstance(inner[0], dict):
                 self.names[request.save].update(inner[0])
             else:
                 self.names[request.save]["list"] = inner[0] if inner else []
@@ -180,6 +206,10 @@ def requests_of(step):
     verb = next((verb for verb in VERBS if verb in step), None)
     if verb is None:
         raise ScriptError(f"a step without a verb: {step}")
+    if "form" in step:
+        step = {**step, "body": Form(step["form"])}
+    if "signed" in step:
+        step = {**step, "body": AwsSigned(step["signed"])}
     paths = step[verb] if isinstance(step[verb], list) else [step[verb]]
     bodies = step["bodies"] if "bodies" in step else [step.get("body")]
     who = step.get("as", "admin")

@@ -1,8 +1,8 @@
 //! `/v3/auth`: logging in, validating and revoking tokens, and what a token can be scoped to.
 
 use archstone_identity::{
-    AuthRequest, Caller, CatalogService, Delegation, DomainRef, IssuedToken, TokenScope, UserRef,
-    ValidToken, ValidationOptions,
+    AuthRequest, Caller, CatalogService, Delegation, DomainRef, IssuedToken, OAuthRequest,
+    TokenScope, UserRef, ValidToken, ValidationOptions,
 };
 use archstone_model::{federation::ServiceProvider, secret::Secret};
 use axum::{
@@ -22,6 +22,7 @@ use crate::{
     domains::DomainView,
     error::{ApiError, Result},
     links::{BaseUrl, ListLinks},
+    oauth1::authorization,
     projects::ProjectView,
     query::ListQuery,
     roles::RoleMembers,
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     responses((status = 201, description = "The token's contents"), (status = 401, description = "The proof was not accepted")))]
 async fn issue(
     State(app): State<App>,
+    base_url: BaseUrl,
     headers: HeaderMap,
     query: ListQuery,
     TrustedAssertion(assertion): TrustedAssertion,
@@ -64,6 +66,10 @@ async fn issue(
         .and_then(|receipt| receipt.to_str().ok())
         .map(Secret::from);
     let mut request = AuthRequest::from_body(auth, receipt)?;
+    request.oauth1 = Some(OAuthRequest {
+        url: base_url.v3("auth/tokens"),
+        authorization: authorization(&headers),
+    });
     request.assertion = assertion;
     let issued = app.identity.authenticate(request).await?;
     answer(&app, &issued, !query.has("nocatalog")).await
@@ -321,7 +327,7 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-fn with_subject_token(mut response: Response, token: &str) -> Result {
+pub(crate) fn with_subject_token(mut response: Response, token: &str) -> Result {
     let mut value = HeaderValue::from_str(token)
         .map_err(|_| ApiError::bad_request("The subject token is not a valid header value."))?;
     value.set_sensitive(true);
@@ -330,7 +336,7 @@ fn with_subject_token(mut response: Response, token: &str) -> Result {
 }
 
 /// The body of a token, in Keystone's shape.
-async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<Value> {
+pub(crate) async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<Value> {
     let mut body = Map::new();
     body.insert("methods".to_owned(), json!(token.methods));
     body.insert("user".to_owned(), render_user(token.acting_user(), token));
@@ -378,6 +384,15 @@ async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<
             let catalog = app.identity.catalog_for(&user.id, project_id).await?;
             body.insert("catalog".to_owned(), render_catalog(&catalog));
         }
+    }
+    if let Delegation::OAuth1(delegation) = &token.delegation {
+        body.insert(
+            "OS-OAUTH1".to_owned(),
+            json!({
+                "access_token_id": delegation.access_token_id,
+                "consumer_id": delegation.consumer_id,
+            }),
+        );
     }
     let providers = app.identity.enabled_service_providers().await?;
     if !providers.is_empty() {

@@ -64,6 +64,11 @@ impl ApiError {
         )
     }
 
+    /// The path exists, for one other method.
+    pub fn only(method: &str) -> Self {
+        Self::method_not_allowed().with_header(header::ALLOW, method)
+    }
+
     /// A route of Keystone's that this server does not serve yet.
     pub fn not_implemented() -> Self {
         Self::new(
@@ -80,6 +85,11 @@ impl ApiError {
     /// The status this error answers with.
     pub fn status(&self) -> StatusCode {
         self.0.status
+    }
+
+    /// What the client may read of it.
+    pub fn message(&self) -> &str {
+        &self.0.message
     }
 
     fn with_header(mut self, name: HeaderName, value: &str) -> Self {

@@ -66,11 +66,6 @@ impl ListQuery {
         })
     }
 
-    /// Whether a parameter is present and anything but `0`, such as `parents_as_ids`.
-    pub fn asks(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| value != "0")
-    }
-
     /// A boolean filter that must be one of the spellings of a boolean.
     ///
     /// # Errors

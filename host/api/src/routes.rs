@@ -13,9 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials, domains,
-    endpoint_filters, federated_login, groups, health, identity_providers, limits, mappings,
-    policies, project_tags, projects, retired, revocations, roles, service_providers, trusts,
-    users, versions,
+    ec2_credentials, ec2_tokens, endpoint_filters, federated_login, groups, health,
+    identity_providers, limits, mappings, oauth1, oauth1_grants, oauth2, policies, project_tags,
+    projects, retired, revocations, roles, service_providers, trusts, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -47,6 +47,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(assignments::routes())
                 .merge(catalog::routes())
                 .merge(credentials::routes())
+                .merge(ec2_credentials::routes())
+                .merge(ec2_tokens::routes())
+                .merge(oauth1::routes())
+                .merge(oauth1_grants::routes())
+                .merge(oauth2::routes())
                 .merge(application_credentials::routes())
                 .merge(limits::routes())
                 .merge(policies::routes())

@@ -19,7 +19,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use rand::RngCore;
 
-use crate::{Caller, Error, Identity, Result, new_id, subject::Delegation};
+use crate::{Caller, Error, Identity, Result, new_id};
 
 /// What a client gives to create an application credential.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl Identity {
     ) -> Result<Vec<(ApplicationCredential, Vec<Role>)>> {
         let target = Target::new().with("user_id", user_id.as_str());
         self.enforce(caller, "identity:list_application_credentials", target)?;
-        refuse_trusts(caller)?;
+        refuse_delegations(caller)?;
         filter.page = self.bounded(filter.page);
         let mut found = Vec::new();
         for credential in self.store.application_credentials(user_id, &filter).await? {
@@ -106,7 +106,7 @@ impl Identity {
     ) -> Result<CreatedApplicationCredential> {
         let target = Target::new().with("user_id", user_id.as_str());
         self.enforce(caller, "identity:create_application_credential", target)?;
-        refuse_trusts(caller)?;
+        refuse_delegations(caller)?;
         refuse_restricted(caller)?;
         if caller.user_id() != user_id {
             return Err(Error::ForbiddenAction {
@@ -193,7 +193,7 @@ impl Identity {
 
     pub async fn access_rules(&self, caller: &Caller, user_id: &UserId) -> Result<Vec<AccessRule>> {
         self.enforce(caller, "identity:list_access_rules", rule_target(user_id))?;
-        refuse_trusts(caller)?;
+        refuse_delegations(caller)?;
         Ok(self.store.access_rules(user_id).await?)
     }
 
@@ -204,7 +204,7 @@ impl Identity {
         id: &AccessRuleId,
     ) -> Result<AccessRule> {
         self.enforce(caller, "identity:get_access_rule", rule_target(user_id))?;
-        refuse_trusts(caller)?;
+        refuse_delegations(caller)?;
         Ok(self.store.access_rule(user_id, id).await?)
     }
 
@@ -217,7 +217,7 @@ impl Identity {
         id: &AccessRuleId,
     ) -> Result<()> {
         self.enforce(caller, "identity:delete_access_rule", rule_target(user_id))?;
-        refuse_trusts(caller)?;
+        refuse_delegations(caller)?;
         refuse_restricted(caller)?;
         self.store.delete_access_rule(user_id, id).await?;
         self.audit_write(caller, "delete", Entity::AccessRule, id.as_str());
@@ -239,7 +239,7 @@ impl Identity {
             .map_or(user_id, |credential| &credential.user_id);
         let target = Target::new().with("user_id", owner.as_str());
         self.enforce(caller, action, target)?;
-        refuse_trusts(caller)?;
+        refuse_delegations(caller)?;
         Ok(found?)
     }
 
@@ -322,14 +322,16 @@ fn rule_target(user_id: &UserId) -> Target {
         .with("target.user.id", user_id.as_str())
 }
 
-/// A trust must not leave anything behind that outlives it.
-fn refuse_trusts(caller: &Caller) -> Result<()> {
-    match caller.token().delegation {
-        Delegation::Trust(_) => Err(Error::forbidden(
+/// A delegation must not leave anything behind that outlives it. What an application credential may
+/// do here is its owner's choice: see [`refuse_restricted`].
+fn refuse_delegations(caller: &Caller) -> Result<()> {
+    let token = caller.token();
+    if token.is_delegated() && token.application_credential().is_none() {
+        return Err(Error::forbidden(
             "application credentials cannot be managed with a token issued via delegation",
-        )),
-        Delegation::None | Delegation::ApplicationCredential(_) => Ok(()),
+        ));
     }
+    Ok(())
 }
 
 fn refuse_restricted(caller: &Caller) -> Result<()> {

@@ -12,12 +12,17 @@ use crate::{Caller, Error, Identity, Result};
 impl Identity {
     /// A write that happened.
     pub(crate) fn audit_write(&self, caller: &Caller, action: &str, entity: Entity, id: &str) {
+        self.audit_write_by(caller.user_id().as_str(), action, entity, id);
+    }
+
+    /// A write that happened for somebody who has no token: an OAuth consumer.
+    pub(crate) fn audit_write_by(&self, initiator: &str, action: &str, entity: Entity, id: &str) {
         tracing::info!(
             target: "archstone::audit",
             event_type = "activity",
             action,
             outcome = "success",
-            initiator = %caller.user_id(),
+            initiator,
             target_type = %entity,
             target_id = id,
         );

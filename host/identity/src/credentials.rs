@@ -11,7 +11,7 @@ use archstone_model::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Caller, Error, Identity, Result, new_id};
+use crate::{Caller, Error, Identity, Result, hex, new_id};
 
 /// A credential with its blob open.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct CredentialCreation {
     pub extra: Extra,
 }
 
-const EC2: &str = "ec2";
+pub(crate) const EC2: &str = "ec2";
 
 impl Identity {
     pub async fn credential(&self, caller: &Caller, id: &CredentialId) -> Result<Credential> {
@@ -83,24 +83,11 @@ impl Identity {
         let target = Target::new().with("target.credential.user_id", user_id.as_str());
         self.enforce(caller, "identity:create_credential", target)?;
         refuse_delegated(caller)?;
-        if let Some(limit) = self.options.credential_user_limit {
-            let filter = CredentialFilter {
-                user_id: Some(user_id.clone()),
-                ..CredentialFilter::default()
-            };
-            if self.store.credentials(&filter).await?.len() as u64 >= limit {
-                return Err(Error::refused(format!(
-                    "Unable to create additional credentials, maximum of {limit} already exceeded \
-                     for user."
-                )));
-            }
-        }
         let id = if is_ec2(&creation.kind) {
             if creation.project_id.is_none() {
                 return Err(Error::missing_attribute("project_id", "credential"));
             }
-            let access = ec2_access_key(&creation.blob)?;
-            CredentialId::new(hex(&Sha256::digest(access.as_bytes())))
+            ec2_credential_id(&ec2_access_key(&creation.blob)?)
         } else {
             CredentialId::new(new_id())
         };
@@ -112,11 +99,33 @@ impl Identity {
             blob: creation.blob,
             extra: creation.extra,
         };
+        self.add_credential(caller, &credential).await?;
+        Ok(credential)
+    }
+
+    /// Stores a new credential that its user still has room for.
+    pub(crate) async fn add_credential(
+        &self,
+        caller: &Caller,
+        credential: &Credential,
+    ) -> Result<()> {
+        if let Some(limit) = self.options.credential_user_limit {
+            let filter = CredentialFilter {
+                user_id: Some(credential.user_id.clone()),
+                ..CredentialFilter::default()
+            };
+            if self.store.credentials(&filter).await?.len() as u64 >= limit {
+                return Err(Error::refused(format!(
+                    "Unable to create additional credentials, maximum of {limit} already exceeded \
+                     for user."
+                )));
+            }
+        }
         self.store
-            .create_credential(&self.seal_credential(&credential))
+            .create_credential(&self.seal_credential(credential))
             .await?;
         self.audit_write(caller, "create", Entity::Credential, credential.id.as_str());
-        Ok(credential)
+        Ok(())
     }
 
     /// Changes what is in a credential.
@@ -200,7 +209,7 @@ impl Identity {
         }
     }
 
-    fn open_credential(&self, sealed: SealedCredential) -> Result<Credential> {
+    pub(crate) fn open_credential(&self, sealed: SealedCredential) -> Result<Credential> {
         let blob = self
             .credential_cipher
             .decrypt(&sealed.encrypted_blob)
@@ -223,7 +232,7 @@ impl Identity {
 
 /// A credential outlives a delegation and knows nothing of its bounds, so that what came through
 /// one neither sees nor touches any.
-fn refuse_delegated(caller: &Caller) -> Result<()> {
+pub(crate) fn refuse_delegated(caller: &Caller) -> Result<()> {
     if caller.is_delegated() {
         Err(Error::ForbiddenAction {
             action: "Delegated tokens cannot access credentials directly",
@@ -232,6 +241,11 @@ fn refuse_delegated(caller: &Caller) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// The id of the credential with an access key: its hash, so that a list of ids gives no key away.
+pub(crate) fn ec2_credential_id(access: &str) -> CredentialId {
+    CredentialId::new(hex(&Sha256::digest(access.as_bytes())))
 }
 
 fn is_ec2(kind: &str) -> bool {
@@ -272,8 +286,4 @@ fn ec2_access_key(blob: &Secret) -> Result<String> {
         .and_then(Value::as_str)
         .map(str::to_owned)
         .ok_or_else(|| Error::invalid("Invalid blob in credential"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

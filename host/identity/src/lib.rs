@@ -9,15 +9,18 @@ mod application_credentials;
 mod assignments;
 mod audit;
 mod authentication;
+mod aws_signature;
 mod bootstrap;
 mod caller;
 mod catalog;
 mod credentials;
+mod ec2_credentials;
 mod endpoint_filters;
 mod error;
 mod federation;
 mod groups;
 mod limits;
+mod oauth1;
 mod options;
 mod passwords;
 mod plugin_state;
@@ -52,11 +55,13 @@ pub use crate::{
     caller::{Caller, RequestLine},
     catalog::{CatalogEndpoint, CatalogService},
     credentials::{Credential, CredentialCreation},
+    ec2_credentials::Ec2Credential,
     endpoint_filters::EndpointGroupCreation,
     error::{Error, ReceiptIssued, Result},
     federation::IdentityProviderCreation,
     groups::{GroupChange, GroupCreation},
     limits::{LimitCreation, RegisteredLimitCreation},
+    oauth1::{ConsumerChange, ConsumerCreation, IssuedOAuthToken, OAuthRequest},
     options::{FederationOptions, Options},
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
@@ -64,8 +69,8 @@ pub use crate::{
     projects::{DomainCreation, ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},
     subject::{
-        Delegation, DomainRef, FederatedOrigin, ProjectRef, TokenScope, TrustDelegation, UserRef,
-        ValidToken,
+        Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope,
+        TrustDelegation, UserRef, ValidToken,
     },
     tokens::ValidationOptions,
     trusts::TrustCreation,
@@ -153,6 +158,16 @@ impl Identity {
         self.store.ping().await.map_err(Error::from)
     }
 
+    /// Whether OAuth 2.0 clients can log in with a secret.
+    pub fn accepts_client_secrets(&self) -> bool {
+        self.options.accept_client_secrets
+    }
+
+    /// How long a token lasts that nothing ends earlier.
+    pub fn token_lifetime(&self) -> chrono::TimeDelta {
+        self.options.token_lifetime
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -195,4 +210,8 @@ impl Identity {
 /// A new entity id: 32 hexadecimal digits.
 pub(crate) fn new_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

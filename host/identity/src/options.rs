@@ -31,6 +31,14 @@ pub struct Options {
     pub application_credential_user_limit: Option<u64>,
     /// `[credential] user_limit`
     pub credential_user_limit: Option<u64>,
+    /// `[credential] auth_ttl`: how old a signature made with EC2 keys may be.
+    pub signature_lifetime: TimeDelta,
+    /// `[oauth1] request_token_duration`; zero stands for ever.
+    pub request_token_lifetime: TimeDelta,
+    /// `[oauth1] access_token_duration`; zero stands for ever.
+    pub access_token_lifetime: TimeDelta,
+    /// `[oauth2] oauth2_authn_methods` has `client_secret_basic`.
+    pub accept_client_secrets: bool,
     /// `[resource] project_name_url_safe` is `strict`
     pub strict_project_names: bool,
     /// `[resource] domain_name_url_safe` is `strict`
@@ -108,6 +116,10 @@ impl Default for Options {
             list_limit: None,
             application_credential_user_limit: None,
             credential_user_limit: None,
+            signature_lifetime: TimeDelta::minutes(15),
+            request_token_lifetime: TimeDelta::hours(8),
+            access_token_lifetime: TimeDelta::hours(24),
+            accept_client_secrets: true,
             strict_project_names: false,
             strict_domain_names: false,
             prohibited_implied_roles: vec!["admin".to_owned()],

@@ -4,7 +4,10 @@
 
 use archstone_model::{
     credential::ApplicationCredential,
-    id::{DomainId, GroupId, IdentityProviderId, ProjectId, ProtocolId, RoleId, UserId},
+    id::{
+        AccessTokenId, ConsumerId, DomainId, GroupId, IdentityProviderId, ProjectId, ProtocolId,
+        RoleId, UserId,
+    },
     revocation::RevocationSubject,
     role::{Role, RoleRef},
     trust::Trust,
@@ -53,6 +56,14 @@ pub enum Delegation {
     None,
     ApplicationCredential(Box<ApplicationCredential>),
     Trust(Box<TrustDelegation>),
+    OAuth1(OAuth1Delegation),
+}
+
+/// What a user granted to an OAuth 1.0 consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth1Delegation {
+    pub access_token_id: AccessTokenId,
+    pub consumer_id: ConsumerId,
 }
 
 /// A trust and the people in it.
@@ -115,13 +126,16 @@ impl ValidToken {
     }
 
     /// Whether somebody other than the user themselves may hold this token: it came through a
-    /// credential or a person that they delegated to. A token that names no method is one whose
-    /// method is not configured here, and none of those proves a user.
+    /// credential or a person that they delegated to.
     pub fn is_delegated(&self) -> bool {
+        self.delegation != Delegation::None || self.was_handed_out()
+    }
+
+    /// Whether a credential that the user handed out proved this login. A token that names no
+    /// method is one whose method is not configured here, and none of those proves a user.
+    pub(crate) fn was_handed_out(&self) -> bool {
         let handed_out = |method: &String| DELEGATED_METHODS.contains(&method.as_str());
-        self.delegation != Delegation::None
-            || self.methods.is_empty()
-            || self.methods.iter().any(handed_out)
+        self.methods.is_empty() || self.methods.iter().any(handed_out)
     }
 
     pub fn is_system_scoped(&self) -> bool {
@@ -150,6 +164,13 @@ impl ValidToken {
         }
     }
 
+    pub fn oauth1(&self) -> Option<&OAuth1Delegation> {
+        match &self.delegation {
+            Delegation::OAuth1(delegation) => Some(delegation),
+            _ => None,
+        }
+    }
+
     /// The token's own audit id.
     pub fn audit_id(&self) -> &str {
         self.audit_ids.first().map_or("", String::as_str)
@@ -166,6 +187,7 @@ impl ValidToken {
         role_ids: &'a [RoleId],
     ) -> RevocationSubject<'a> {
         let trust = self.trust();
+        let oauth1 = self.oauth1();
         RevocationSubject {
             user_id: &self.user.id,
             user_domain_id: &self.user.domain.id,
@@ -175,8 +197,8 @@ impl ValidToken {
             scope_domain_id: self.scope_domain().map(|domain| &domain.id),
             role_ids,
             trust_id: trust.map(|delegation| &delegation.trust.id),
-            consumer_id: None,
-            access_token_id: None,
+            consumer_id: oauth1.map(|delegation| delegation.consumer_id.as_str()),
+            access_token_id: oauth1.map(|delegation| delegation.access_token_id.as_str()),
             audit_id: self.audit_id(),
             audit_chain_id: self.audit_chain_id(),
             issued_at: self.issued_at,

@@ -17,7 +17,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     Caller, Error, Identity, Result,
     subject::{
-        Delegation, DomainRef, FederatedOrigin, ProjectRef, TokenScope, UserRef, ValidToken,
+        Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope, UserRef,
+        ValidToken,
     },
 };
 
@@ -217,11 +218,51 @@ impl Identity {
                     given.role_ids,
                 )
             }
-            TokenKind::OAuth1 { .. } | TokenKind::OAuth2MutualTls { .. } => {
-                // Issued by a Keystone beside this server; delegations of these kinds are not
-                // evaluated here yet, and what is not evaluated is not accepted.
-                return Err(no_token("tokens of this kind are not supported yet"));
+            TokenKind::OAuth1 {
+                project_id,
+                access_token_id,
+            } => {
+                let access = self
+                    .store
+                    .access_token(&access_token_id.as_str().into())
+                    .await?;
+                if access.user_id != user_id
+                    || access.project_id.as_str() != project_id
+                    || access.is_expired(self.now())
+                {
+                    return Err(no_token("the access token is no longer good for this"));
+                }
+                let (project, place) = self.token_project(&access.project_id).await?;
+                let held = self.roles_in(&user_id, groups, &place, &inference).await?;
+                let granted = inference.expand(access.roles);
+                let roles = held
+                    .into_iter()
+                    .filter(|role| granted.contains(role))
+                    .collect();
+                let delegation = Delegation::OAuth1(OAuth1Delegation {
+                    access_token_id: access.id,
+                    consumer_id: access.consumer_id,
+                });
+                (TokenScope::Project(project), delegation, roles)
             }
+            TokenKind::OAuth2MutualTls {
+                project_id,
+                domain_id,
+                ..
+            } => match (project_id, domain_id) {
+                (Some(project_id), _) => {
+                    let (project, place) = self.token_project(&project_id.as_str().into()).await?;
+                    let roles = self.roles_in(&user_id, groups, &place, &inference).await?;
+                    (TokenScope::Project(project), Delegation::None, roles)
+                }
+                (None, Some(domain_id)) => {
+                    let domain = self.token_domain(&domain_id.as_str().into()).await?;
+                    let place = Place::Domain(domain.id.clone());
+                    let roles = self.roles_in(&user_id, groups, &place, &inference).await?;
+                    (TokenScope::Domain(domain), Delegation::None, roles)
+                }
+                (None, None) => (TokenScope::Unscoped, Delegation::None, Vec::new()),
+            },
         };
         let roles = self.named_roles(&role_ids).await?;
         if roles.is_empty() && scope != TokenScope::Unscoped {

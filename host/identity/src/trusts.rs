@@ -43,14 +43,6 @@ pub(crate) struct TrustScope {
     pub(crate) role_ids: Vec<RoleId>,
 }
 
-/// Methods that prove possession of something which a user handed out, not the user.
-const HANDED_OUT: [&str; 4] = [
-    "application_credential",
-    "oauth1",
-    "ec2credential",
-    "oauth2_credential",
-];
-
 impl Identity {
     /// A trust with those of its roles that still exist.
     ///
@@ -459,15 +451,9 @@ impl Identity {
 }
 
 /// A trust's own token may hand it on; what else a user handed out neither shows nor makes trusts,
-/// for those would outlive and outgrow it. A token that names no method is one whose method is not
-/// configured here, and none of those proves a user.
+/// for those would outlive and outgrow it.
 fn refuse_handed_out(caller: &Caller) -> Result<()> {
-    let methods = &caller.token().methods;
-    if methods.is_empty()
-        || methods
-            .iter()
-            .any(|method| HANDED_OUT.contains(&method.as_str()))
-    {
+    if caller.token().was_handed_out() {
         return Err(refused("Delegated tokens cannot manage trusts."));
     }
     Ok(())

@@ -33,6 +33,9 @@ pub enum Entity {
     EndpointGroup,
     ProjectEndpoint,
     ProjectEndpointGroup,
+    Consumer,
+    RequestToken,
+    AccessToken,
 }
 
 impl Entity {
@@ -66,6 +69,9 @@ impl Entity {
             Self::EndpointGroup => "Endpoint Group",
             Self::ProjectEndpoint => "project_endpoint",
             Self::ProjectEndpointGroup => "project_endpoint_group",
+            Self::Consumer => "consumer",
+            Self::RequestToken => "request token",
+            Self::AccessToken => "access token",
         }
     }
 }

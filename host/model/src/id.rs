@@ -105,6 +105,9 @@ ids! {
     PolicyId,
     EndpointGroupId,
     ServiceProviderId,
+    ConsumerId,
+    RequestTokenId,
+    AccessTokenId,
 }
 
 impl DomainId {

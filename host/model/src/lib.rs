@@ -12,6 +12,7 @@ pub mod id;
 pub mod limit;
 pub mod listing;
 pub mod mapping;
+pub mod oauth1;
 pub mod password_rules;
 pub mod policy;
 pub mod project;

@@ -18,6 +18,7 @@ mod filter;
 mod groups;
 mod limits;
 mod mappings;
+mod oauth1;
 mod plugin_state;
 mod policies;
 mod projects;

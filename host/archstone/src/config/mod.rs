@@ -206,6 +206,26 @@ fn identity(source: &Source) -> Result<Options> {
         list_limit: list_limit("DEFAULT")?,
         application_credential_user_limit: limit("application_credential")?,
         credential_user_limit: limit("credential")?,
+        request_token_lifetime: source.seconds(
+            "oauth1",
+            "request_token_duration",
+            defaults.request_token_lifetime,
+        )?,
+        access_token_lifetime: source.seconds(
+            "oauth1",
+            "access_token_duration",
+            defaults.access_token_lifetime,
+        )?,
+        accept_client_secrets: source
+            .list("oauth2", "oauth2_authn_methods")?
+            .map_or(defaults.accept_client_secrets, |methods: Vec<String>| {
+                methods.iter().any(|name| name == "client_secret_basic")
+            }),
+        signature_lifetime: source
+            .integer("credential", "auth_ttl", 0..)?
+            .map_or(defaults.signature_lifetime, |minutes: u32| {
+                chrono::TimeDelta::minutes(minutes.into())
+            }),
         strict_project_names: strict("project_name_url_safe")?,
         strict_domain_names: strict("domain_name_url_safe")?,
         prohibited_implied_roles: source

@@ -2,7 +2,9 @@
 //! scope they ask for becomes a token.
 
 mod application_credential;
+mod ec2;
 mod mapped;
+mod oauth1;
 mod password;
 mod plugin;
 mod provisioning;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 
 use archstone_model::{
     entity::Entity,
-    id::{ApplicationCredentialId, TrustId, UserId},
+    id::{AccessTokenId, ApplicationCredentialId, TrustId, UserId},
     roles::RoleInference,
     secret::Secret,
     trust::Trust,
@@ -30,10 +32,12 @@ pub use self::request::{
 use crate::{Error, Identity, Result, subject::ValidToken};
 
 /// The methods that need no plugin. A plugin cannot take their place.
-const BUILT_IN: [&str; 7] = [
+const BUILT_IN: [&str; 9] = [
     "password",
     "token",
     "application_credential",
+    "oauth1",
+    "ec2credential",
     "mapped",
     "saml2",
     "openid",
@@ -59,6 +63,7 @@ struct Proof {
     /// The audit ids of the token that is being rescoped.
     audit_ids: Option<AuditIds>,
     application_credential: Option<ApplicationCredentialId>,
+    access_token: Option<AccessTokenId>,
     /// Where the identity provider's word, not a local account, is the proof.
     federation: Option<archstone_token::Federation>,
 }
@@ -137,6 +142,12 @@ impl Identity {
                     self.prove_application_credential(&request, &mut proof)
                         .await?;
                 }
+                "oauth1" => self.prove_oauth1(&request, &mut proof).await?,
+                "ec2credential" => {
+                    return Err(Error::unauthenticated(
+                        "EC2 keys are exchanged at /v3/ec2tokens and never here",
+                    ));
+                }
                 method if mapped::METHODS.contains(&method) => {
                     self.prove_by_mapping(method, &request, &mut proof).await?;
                 }
@@ -190,6 +201,17 @@ impl Identity {
         user: &User,
         proof: &Proof,
     ) -> Result<TokenKind> {
+        // Two delegations at once bound each other, and no token says both.
+        if proof.application_credential.is_some() && proof.access_token.is_some() {
+            return Err(Error::unauthenticated("the login came by two delegations"));
+        }
+        if let Some(id) = &proof.access_token {
+            let access = self.store.access_token(id).await?;
+            return Ok(TokenKind::OAuth1 {
+                project_id: access.project_id.into_string(),
+                access_token_id: id.to_string(),
+            });
+        }
         if let Some(id) = &proof.application_credential {
             let credential = self.store.application_credential(id).await?;
             let Some(project_id) = credential.project_id else {
@@ -298,6 +320,12 @@ impl Identity {
                 .expires_at
                 .map_or(expires_at, |end| expires_at.min(end));
         }
+        if let Some(id) = kind.access_token_id() {
+            let access = self.store.access_token(&id.into()).await?;
+            expires_at = access
+                .expires_at
+                .map_or(expires_at, |end| expires_at.min(end.trunc_subsecs(0)));
+        }
         let own = AuditId::random();
         let payload = TokenPayload {
             user_id: user_id.into_string(),
@@ -330,12 +358,12 @@ impl Identity {
     }
 }
 
-/// Somebody or something that vanished while they logged in is a failed login. Only a missing
-/// application credential is told, as Keystone does.
+/// Somebody or something that vanished while they logged in is a failed login. Only missing
+/// delegations are told, as Keystone does.
 fn without_gaps(error: Error) -> Error {
     match error {
         Error::NotFound {
-            entity: Entity::ApplicationCredential,
+            entity: Entity::ApplicationCredential | Entity::AccessToken,
             ..
         } => error,
         Error::NotFound { .. } => error.into_unauthenticated(),

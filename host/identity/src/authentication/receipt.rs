@@ -37,14 +37,10 @@ impl Identity {
         user: &User,
         methods: &[String],
     ) -> Result<()> {
-        if user.options.multi_factor_auth_enabled == Some(false) {
+        if self.satisfies_rules(user, methods) {
             return Ok(());
         }
         let rules = self.usable_rules(user);
-        let satisfied = |rule: &Vec<String>| rule.iter().all(|method| methods.contains(method));
-        if rules.is_empty() || rules.iter().any(satisfied) {
-            return Ok(());
-        }
         let now = self.now().trunc_subsecs(0);
         let expires_at = now + self.options.receipt_lifetime;
         let payload = ReceiptPayload {
@@ -74,6 +70,28 @@ impl Identity {
                 body,
             }),
         })
+    }
+
+    /// Refuses what a single signature proves where the user's rules ask for more than that. There
+    /// is no second round in which the rest could be proven, and so no receipt.
+    pub(super) fn require_rules_satisfied(&self, user: &User, methods: &[String]) -> Result<()> {
+        if self.satisfies_rules(user, methods) {
+            Ok(())
+        } else {
+            Err(Error::unauthenticated(format!(
+                "the rules of user {} ask for more methods",
+                user.id
+            )))
+        }
+    }
+
+    fn satisfies_rules(&self, user: &User, methods: &[String]) -> bool {
+        if user.options.multi_factor_auth_enabled == Some(false) {
+            return true;
+        }
+        let rules = self.usable_rules(user);
+        let satisfied = |rule: &Vec<String>| rule.iter().all(|method| methods.contains(method));
+        rules.is_empty() || rules.iter().any(satisfied)
     }
 
     /// A user's rules, less the methods that are not configured: an operator who takes a

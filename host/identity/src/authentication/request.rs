@@ -10,7 +10,7 @@ use archstone_model::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Result};
+use crate::{Error, OAuthRequest, Result};
 
 /// No user's id or name is longer.
 const LONGEST_CLAIM: usize = 255;
@@ -24,6 +24,8 @@ pub struct AuthRequest {
     pub scope: RequestedScope,
     /// `Openstack-Auth-Receipt`: proof of methods passed in an earlier round.
     pub receipt: Option<Secret>,
+    /// The request as an OAuth consumer signed it.
+    pub oauth1: Option<OAuthRequest>,
     /// What an identity provider said, by way of a proxy that is trusted to tell.
     pub assertion: Assertion,
 }
@@ -121,6 +123,7 @@ impl AuthRequest {
             payloads,
             scope: RequestedScope::from_body(auth.get("scope"))?,
             receipt,
+            oauth1: None,
             assertion: Assertion::default(),
         })
     }
@@ -147,6 +150,7 @@ impl AuthRequest {
             payloads: Map::from_iter([(method.to_owned(), payload)]),
             scope: RequestedScope::Default,
             receipt: None,
+            oauth1: None,
             assertion,
         }
     }

@@ -37,6 +37,10 @@ impl Identity {
                     "Using trust-scoped token to create another token. Create a new trust-scoped \
                      token instead"
                 }
+                Delegation::OAuth1(_) => {
+                    "Using OAuth-scoped token to create another token. Create a new OAuth-scoped \
+                     token instead"
+                }
                 _ => "Using a delegated token to create another token is not allowed.",
             }));
         }
