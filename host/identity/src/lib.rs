@@ -14,6 +14,7 @@ mod bootstrap;
 mod caller;
 mod catalog;
 mod credentials;
+mod domains;
 mod ec2_credentials;
 mod endpoint_filters;
 mod error;
@@ -55,6 +56,7 @@ pub use crate::{
     caller::{Caller, RequestLine},
     catalog::{CatalogEndpoint, CatalogService},
     credentials::{Credential, CredentialCreation},
+    domains::DomainCreation,
     ec2_credentials::Ec2Credential,
     endpoint_filters::EndpointGroupCreation,
     error::{Error, ReceiptIssued, Result},
@@ -66,7 +68,7 @@ pub use crate::{
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
     policies::PolicyDocumentCreation,
-    projects::{DomainCreation, ProjectChange, ProjectCreation},
+    projects::{ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},
     subject::{
         Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope,

@@ -1,4 +1,4 @@
-//! Projects and domains: their tree, their tags, and what disabling one takes away.
+//! Projects: their tree, their tags, and what disabling one takes away.
 
 use std::collections::HashSet;
 
@@ -22,19 +22,6 @@ pub struct ProjectCreation {
     pub domain_id: Option<DomainId>,
     pub parent_id: Option<ProjectId>,
     pub is_domain: bool,
-    pub enabled: bool,
-    pub description: Option<String>,
-    pub tags: Vec<String>,
-    pub options: ResourceOptions,
-    pub extra: Extra,
-}
-
-/// What a client gives to create a domain.
-#[derive(Debug, Clone)]
-pub struct DomainCreation {
-    pub name: String,
-    /// An id that another cloud uses for the same domain.
-    pub explicit_id: Option<DomainId>,
     pub enabled: bool,
     pub description: Option<String>,
     pub tags: Vec<String>,
@@ -356,7 +343,7 @@ impl Identity {
         Ok(updated)
     }
 
-    async fn apply(&self, project: &Project, change: ProjectChange) -> Result<Project> {
+    pub(crate) async fn apply(&self, project: &Project, change: ProjectChange) -> Result<Project> {
         refuse_immutable_update(project, &change)?;
         let (kind, strict) = if project.is_domain {
             ("Domain", self.options.strict_domain_names)
@@ -486,107 +473,8 @@ impl Identity {
         Ok(updated.tags)
     }
 
-    pub async fn domain(&self, caller: &Caller, id: &DomainId) -> Result<Domain> {
-        let found = self.store.domain(id).await;
-        self.enforce(caller, "identity:get_domain", domain_target(id))?;
-        Ok(found?)
-    }
-
-    /// Lists domains; a caller with a domain-scoped token sees that domain only.
-    pub async fn domains(
-        &self,
-        caller: &Caller,
-        mut filter: ProjectFilter,
-    ) -> Result<Listing<Domain>> {
-        let own_domain = caller.scope_domain_id();
-        let mut target = Target::new();
-        if let Some(domain_id) = own_domain {
-            target.set("target.domain.id", domain_id.as_str());
-        }
-        self.enforce(caller, "identity:list_domains", target)?;
-        filter.page = self.page_of(filter.page, None);
-        self.require_marker(&filter).await?;
-        let found = self.store.domains(&filter).await?;
-        let mut domains = Listing::within(&filter.page, found);
-        if let Some(domain_id) = own_domain {
-            domains.entries.retain(|domain| domain.id == *domain_id);
-        }
-        Ok(domains)
-    }
-
-    pub async fn create_domain(&self, caller: &Caller, creation: DomainCreation) -> Result<Domain> {
-        self.enforce(caller, "identity:create_domain", Target::new())?;
-        let name = self.checked_name("Domain", &creation.name, self.options.strict_domain_names)?;
-        let id = creation
-            .explicit_id
-            .unwrap_or_else(|| DomainId::new(new_id()));
-        let project = Project {
-            id: id.as_project(),
-            name,
-            domain_id: None,
-            parent_id: None,
-            is_domain: true,
-            enabled: creation.enabled,
-            description: creation.description,
-            tags: creation.tags,
-            options: creation.options,
-            extra: creation.extra,
-        };
-        self.store
-            .create_project(&project)
-            .await
-            .map_err(|error| taken(error, &project))?;
-        self.audit_write(caller, "create", Entity::Domain, id.as_str());
-        Ok(project.into())
-    }
-
-    /// Changes a domain. Disabling one ends every token of its users and for its projects.
-    pub async fn update_domain(
-        &self,
-        caller: &Caller,
-        id: &DomainId,
-        change: ProjectChange,
-    ) -> Result<Domain> {
-        self.enforce(caller, "identity:update_domain", domain_target(id))?;
-        self.store.domain(id).await?;
-        let project = self.store.project(&id.as_project()).await?;
-        let updated = self.apply(&project, change).await?;
-        self.audit_write(caller, "update", Entity::Domain, id.as_str());
-        Ok(updated.into())
-    }
-
-    /// Deletes a disabled domain with everything in it but its roles, which Keystone leaves too.
-    ///
-    /// # Errors
-    /// `Refused` where it is enabled or immutable.
-    pub async fn delete_domain(&self, caller: &Caller, id: &DomainId) -> Result<()> {
-        self.enforce(caller, "identity:delete_domain", domain_target(id))?;
-        let domain = self.store.domain(id).await?;
-        self.delete_domain_itself(caller, &domain).await
-    }
-
-    async fn delete_domain_itself(&self, caller: &Caller, domain: &Domain) -> Result<()> {
-        let id = &domain.id;
-        if domain.options.immutable == Some(true) {
-            return Err(Error::immutable_delete(Entity::Domain, id));
-        }
-        if domain.enabled {
-            return Err(Error::refused(
-                "Cannot delete a domain that is enabled, please disable it first.",
-            ));
-        }
-        self.store.delete_domain_with_contents(id).await?;
-        self.revoke(RevocationEvent {
-            domain_id: Some(id.clone()),
-            ..RevocationEvent::at(self.now())
-        })
-        .await?;
-        self.audit_write(caller, "delete", Entity::Domain, id.as_str());
-        Ok(())
-    }
-
     /// Refuses a page that begins after something that does not exist.
-    async fn require_marker(&self, filter: &ProjectFilter) -> Result<()> {
+    pub(crate) async fn require_marker(&self, filter: &ProjectFilter) -> Result<()> {
         match &filter.page.marker {
             None => Ok(()),
             Some(marker) => {
@@ -597,7 +485,7 @@ impl Identity {
         }
     }
 
-    fn checked_name(&self, kind: &str, name: &str, strict: bool) -> Result<String> {
+    pub(crate) fn checked_name(&self, kind: &str, name: &str, strict: bool) -> Result<String> {
         const RESERVED: &[char] = &[
             ':', '/', '?', '#', '[', ']', '@', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';',
             '=',
@@ -655,7 +543,7 @@ fn disabled_branch(id: &str) -> Error {
 }
 
 /// Says which of a project's names is taken, in Keystone's words.
-fn taken(error: archstone_store::Error, project: &Project) -> Error {
+pub(crate) fn taken(error: archstone_store::Error, project: &Project) -> Error {
     match error {
         archstone_store::Error::Conflict { .. } if project.is_domain => Error::conflict(
             Entity::Project,
@@ -674,12 +562,6 @@ fn taken(error: archstone_store::Error, project: &Project) -> Error {
         ),
         other => other.into(),
     }
-}
-
-fn domain_target(id: &DomainId) -> Target {
-    Target::new()
-        .with("domain_id", id.as_str())
-        .with("target.domain.id", id.as_str())
 }
 
 pub(crate) fn project_target(id: &ProjectId, project: Option<&Project>) -> Target {
