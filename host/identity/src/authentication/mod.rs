@@ -318,7 +318,7 @@ impl Identity {
             let trust = self.store.trust(&id.into()).await?;
             expires_at = trust
                 .expires_at
-                .map_or(expires_at, |end| expires_at.min(end));
+                .map_or(expires_at, |end| expires_at.min(end.trunc_subsecs(0)));
         }
         if let Some(id) = kind.access_token_id() {
             let access = self.store.access_token(&id.into()).await?;
