@@ -46,7 +46,7 @@ def example():
     if built:
         return built
     build = subprocess.run(
-        ["cargo", "build", "-p", "archstone-identity", "--example", "hash_password",
+        ["cargo", "build", "--workspace", "--example", "hash_password",
          "--message-format=json"],
         cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -132,7 +132,7 @@ def seal_example():
     if built:
         return built
     build = subprocess.run(
-        ["cargo", "build", "-p", "archstone-token", "--example", "seal",
+        ["cargo", "build", "--workspace", "--example", "seal",
          "--message-format=json"],
         cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -68,7 +68,7 @@ impl Test {
             machine::install_packages()?;
         }
         build_plugins(root())?;
-        run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+        run(cargo().args(["build", "--workspace", "--bins", "--examples", "--locked"]))?;
         if parts.contains(&Part::Rust) {
             host_tests()?;
         }
@@ -93,9 +93,16 @@ impl Test {
             .current_dir(root().join("tests"))
             .arg("--archstone")
             .arg(target().join("debug/archstone"))
+            .env("ARCHSTONE_SEAL_EXAMPLE", example("seal"))
+            .env("ARCHSTONE_HASH_EXAMPLE", example("hash_password"))
             .args(&self.pytest)
             .args(directories))
     }
+}
+
+/// An example that the tests ask what the server would do.
+fn example(name: &str) -> PathBuf {
+    target().join("debug/examples").join(name)
 }
 
 fn host_tests() -> Result<()> {
