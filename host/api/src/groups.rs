@@ -24,6 +24,7 @@ use crate::{
     error::{ApiError, Result},
     links::{BaseUrl, SelfLink, list_body},
     query::ListQuery,
+    time::iso_without_zone,
     users,
 };
 
@@ -82,9 +83,7 @@ async fn of_user(
         .map(|found| {
             json!(MembershipView {
                 group: GroupView::new(found.group, &base_url),
-                membership_expires_at: found
-                    .expires_at
-                    .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()),
+                membership_expires_at: found.expires_at.map(iso_without_zone),
             })
         })
         .collect();
