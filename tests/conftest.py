@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.api import Api
+from harness.databases import SERVERS
 from harness.servers import TARGETS, Archstone
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +19,12 @@ def pytest_addoption(parser):
         choices=sorted(TARGETS),
         default="archstone",
         help="the server to test: keystone runs the same tests on Python Keystone 30, to prove the tests",
+    )
+    group.addoption(
+        "--database",
+        choices=["sqlite", *SERVERS],
+        default="sqlite",
+        help="what the server under test keeps its data in; a server is started for the run",
     )
     group.addoption("--fresh", action="store_true", help="ask Python Keystone again instead of using kept answers")
     group.addoption("--archstone", metavar="PATH", help="the binary to test (default: the newest under target/)")
@@ -34,6 +41,8 @@ def pytest_configure(config):
         raise pytest.UsageError("no archstone binary: run `cargo build`, or name one with --archstone PATH")
     if binary is not None:
         Archstone.binary = os.environ["ARCHSTONE"] = str(Path(binary).absolute())
+    if (database := config.getoption("--database")) != "sqlite":
+        TARGETS[config.getoption("--target")].databases = SERVERS[database].for_tests()
 
 
 def pytest_collection_modifyitems(config, items):

@@ -51,6 +51,8 @@ class Server:
     """
 
     name = ""
+    #: The database server of every server that names no database: None is SQLite in the directory.
+    databases = None
     #: A directory with a bootstrapped database and keys, made once per test run.
     template = None
     template_lock = threading.Lock()
@@ -85,6 +87,8 @@ class Server:
 
     def prepare(self):
         """Makes the directory: configuration, keys, schema and the bootstrapped administrator."""
+        if self.config["database"] == BASE_CONFIG["database"] and self.databases is not None:
+            self.config["database"] = {"connection": self.databases.fresh()}
         if self.config["database"] == BASE_CONFIG["database"]:
             shutil.copytree(self.make_template(), self.directory, dirs_exist_ok=True)
             self.write_config()

@@ -15,7 +15,6 @@ LOGIN = {"auth": {"identity": {"methods": ["password"], "password": {"user": {"i
 pytestmark = pytest.mark.archstone_only
 
 
-
 def nested(depth, opening="[", closing="]"):
     return (opening * depth + closing * depth).encode()
 
@@ -36,6 +35,7 @@ BODIES = {
     "invalid UTF-8": b'{"user": {"name": "\xff\xfe"}}',
     "a lone surrogate": b'{"user": {"name": "\\ud800"}}',
     "a NUL": b'{"user": {"name": "a\\u0000b"}}',
+    "an emoji": '{"user": {"name": "\U0001f511"}}'.encode(),
     "a raw NUL": b'{"user": {"name": "a\x00b"}}',
     "UTF-16": '{"user": {"name": "x"}}'.encode("utf-16"),
     "a byte order mark": b"\xef\xbb\xbf{}",
@@ -53,7 +53,7 @@ BODIES = {
     "XML": b"<?xml version='1.0'?><user/>",
 }
 #: Bodies that a server may also find acceptable for a new user.
-ACCEPTABLE = {"nested inside", "a NUL", "a password of 100 kB", "UTF-16"}
+ACCEPTABLE = {"nested inside", "a NUL", "an emoji", "a password of 100 kB", "UTF-16"}
 
 TARGETS = {
     "a percent sign": "/v3/users/%",

@@ -195,9 +195,12 @@ impl Identity {
 
     fn seal_credential(&self, credential: &Credential) -> SealedCredential {
         // Sealing is what the blob is handed over for.
+        let blob = credential.blob.expose();
+        let encoded =
+            is_encoded(&credential.kind).then(|| Secret::new(Value::from(blob).to_string()));
         let sealed = self
             .credential_cipher
-            .encrypt(credential.blob.expose(), self.now());
+            .encrypt(encoded.as_ref().map_or(blob, Secret::expose), self.now());
         SealedCredential {
             id: credential.id.clone(),
             user_id: credential.user_id.clone(),
@@ -223,11 +226,20 @@ impl Identity {
             id: sealed.id,
             user_id: sealed.user_id,
             project_id: sealed.project_id,
+            blob: match serde_json::from_str(&blob) {
+                Ok(Value::String(text)) if is_encoded(&sealed.kind) => Secret::new(text),
+                _ => Secret::new(blob.as_str()),
+            },
             kind: sealed.kind,
-            blob: Secret::new(blob.as_str()),
             extra: sealed.extra,
         })
     }
+}
+
+/// Keystone seals the blobs of EC2 keys, which may be objects to it, as JSON, and others as they
+/// stand.
+fn is_encoded(kind: &str) -> bool {
+    kind == "ec2"
 }
 
 /// A credential outlives a delegation and knows nothing of its bounds, so that what came through

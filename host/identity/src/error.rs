@@ -196,6 +196,7 @@ impl From<store::Error> for Error {
                 reason: source.to_string(),
             },
             store::Error::InUse(message) => Self::Refused(message),
+            store::Error::Unstorable(_) => Self::Invalid(error.to_string()),
             other => Self::internal(other),
         }
     }

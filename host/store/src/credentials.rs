@@ -1,7 +1,6 @@
 //! Credentials. Their blobs arrive sealed and leave sealed.
 
 use archstone_model::{
-    Extra,
     credential::{CredentialFilter, SealedCredential},
     entity::Entity,
     id::CredentialId,
@@ -47,7 +46,7 @@ impl Store {
                     credential.user_id.as_str().into(),
                     credential.project_id.as_ref().map(|id| id.as_str()).into(),
                     credential.kind.as_str().into(),
-                    extra_or_null(&credential.extra).into(),
+                    json(&credential.extra).into(),
                     credential.key_hash.as_str().into(),
                     credential.encrypted_blob.as_str().into(),
                 ])
@@ -70,7 +69,7 @@ impl Store {
                 .value("user_id", credential.user_id.as_str())
                 .value("project_id", credential.project_id.as_ref().map(|id| id.as_str()))
                 .value("type", credential.kind.as_str())
-                .value("extra", extra_or_null(&credential.extra))
+                .value("extra", json(&credential.extra))
                 .value("key_hash", credential.key_hash.as_str())
                 .value("encrypted_blob", credential.encrypted_blob.as_str())
                 .and_where(Expr::col("id").eq(credential.id.as_str()))
@@ -88,10 +87,6 @@ impl Store {
             }
         })
     }
-}
-
-fn extra_or_null(extra: &Extra) -> Option<String> {
-    (!extra.is_empty()).then(|| json(extra))
 }
 
 fn select() -> SelectStatement {

@@ -12,6 +12,13 @@ pub enum Error {
     /// Something else already has this name, id or place.
     #[error("conflict storing {entity}: {message}")]
     Conflict { entity: Entity, message: String },
+    /// A text or number that a column of this database cannot hold, such as a NUL in PostgreSQL
+    /// or an emoji in Keystone's tables on MariaDB.
+    #[error(
+        "the database cannot store a value of this request: a text is too long or has characters \
+             that the database does not know, or a number is out of range"
+    )]
+    Unstorable(#[source] sqlx::Error),
     /// The row is still needed by others.
     #[error("{0}")]
     InUse(String),
@@ -67,11 +74,22 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(source) => match source.code().as_deref() {
                 // PostgreSQL: serialization failure, deadlock. MySQL: both are SQLSTATE 40001.
                 Some("40001" | "40P01") => Self::Contention(error),
+                // Too long, out of range, characters outside of the column's set; MySQL reports the
+                // last one as a general error with a number of its own.
+                Some("22001" | "22003" | "22021") => Self::Unstorable(error),
+                Some("HY000" | "22007") if mysql_number(source.as_ref()) == Some(1366) => {
+                    Self::Unstorable(error)
+                }
                 _ => Self::Database(error),
             },
             _ => Self::Database(error),
         }
     }
+}
+
+fn mysql_number(error: &dyn sqlx::error::DatabaseError) -> Option<u16> {
+    let error = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?;
+    Some(error.number())
 }
 
 /// Gives a refused duplicate its meaning.

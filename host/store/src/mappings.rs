@@ -1,7 +1,8 @@
-//! Mappings: rules as JSON text.
+//! Mappings and their rules.
 
 use archstone_model::{entity::Entity, id::MappingId, mapping::Mapping};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use serde_json::Value;
 
 use crate::{Error, Result, Store, error::OnDuplicate, row::Row, users::delete_where, write};
 
@@ -35,7 +36,7 @@ impl Store {
                 .columns(["id", "rules", "schema_version"])
                 .values_panic([
                     mapping.id.as_str().into(),
-                    mapping.rules.to_string().into(),
+                    as_stored(&mapping.rules).into(),
                     mapping.schema_version.as_str().into(),
                 ])
                 .to_owned();
@@ -58,7 +59,7 @@ impl Store {
             }
             let update = Query::update()
                 .table("mapping")
-                .value("rules", mapping.rules.to_string())
+                .value("rules", as_stored(&mapping.rules))
                 .value("schema_version", mapping.schema_version.as_str())
                 .and_where(Expr::col("id").eq(mapping.id.as_str()))
                 .to_owned();
@@ -84,8 +85,14 @@ fn select() -> SelectStatement {
         .to_owned()
 }
 
+/// Keystone's column holds the rules as JSON text that is itself a JSON string.
+fn as_stored(rules: &Value) -> String {
+    Value::String(rules.to_string()).to_string()
+}
+
 fn read(row: &Row) -> Result<Mapping> {
-    let rules = serde_json::from_str(&row.text("rules")?).map_err(|error| Error::Corrupt {
+    let text: String = row.json("rules")?;
+    let rules = serde_json::from_str(&text).map_err(|error| Error::Corrupt {
         column: "rules".to_owned(),
         reason: error.to_string(),
     })?;

@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer or the CI runs, each with one command.
 
+mod databases;
 mod lint;
 mod machine;
 mod plugins;

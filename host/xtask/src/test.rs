@@ -6,6 +6,7 @@ use anyhow::Result;
 use archstone_plugin_kit::build_plugins;
 use clap::{Args, ValueEnum};
 
+use crate::databases::Databases;
 use crate::machine;
 use crate::shell::{cargo, command, root, run, target, works};
 
@@ -39,17 +40,35 @@ enum Part {
     Robustness,
     /// Other implementations that share files and databases with Archstone.
     Interop,
+    /// The clients' and the differential tests again, on MariaDB and on PostgreSQL.
+    Databases,
 }
 
 impl Part {
-    /// The directory under `tests/` that pytest runs for this part.
-    fn pytest_directory(self) -> Option<&'static str> {
+    /// What pytest is run with for this part, each time in a process of its own: libraries of
+    /// OpenStack share one configuration per process, and each suite has its own.
+    fn pytest_runs(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::Rust | Self::Plugins => None,
-            Self::Clients => Some("clients"),
-            Self::Differential => Some("differential"),
-            Self::Robustness => Some("robustness"),
-            Self::Interop => Some("interop"),
+            Self::Rust | Self::Plugins => &[],
+            Self::Clients => &[&["clients"]],
+            Self::Differential => &[&["differential"]],
+            Self::Robustness => &[&["robustness"]],
+            Self::Interop => &[&["interop"]],
+            Self::Databases => &[
+                &[
+                    "--database=mariadb",
+                    "clients",
+                    "differential",
+                    "robustness/test_garbage.py",
+                ],
+                &[
+                    "--database=postgresql",
+                    "clients",
+                    "differential",
+                    "robustness/test_garbage.py",
+                ],
+                &["databases"],
+            ],
         }
     }
 }
@@ -69,34 +88,26 @@ impl Test {
         }
         build_plugins(root())?;
         run(cargo().args(["build", "--workspace", "--bins", "--examples", "--locked"]))?;
+        let bin = machine::python_environment()?;
+        let databases = Databases::start(&bin)?;
         if parts.contains(&Part::Rust) {
-            host_tests()?;
+            host_tests(&databases)?;
         }
         if parts.contains(&Part::Plugins) {
             guest_tests()?;
         }
-        let directories: Vec<_> = parts
-            .iter()
-            .filter_map(|part| part.pytest_directory())
-            .map(|name| root().join("tests").join(name))
-            .filter(|directory| directory.exists())
-            .collect();
-        if directories.is_empty() {
-            return Ok(());
+        for arguments in parts.iter().flat_map(|part| part.pytest_runs()) {
+            run(command(bin.join("pytest"))
+                .current_dir(root().join("tests"))
+                .arg("--archstone")
+                .arg(target().join("debug/archstone"))
+                .env("ARCHSTONE_SEAL_EXAMPLE", example("seal"))
+                .env("ARCHSTONE_HASH_EXAMPLE", example("hash_password"))
+                .envs(databases.environment())
+                .args(&self.pytest)
+                .args(*arguments))?;
         }
-        self.pytest(directories)
-    }
-
-    fn pytest(&self, directories: Vec<PathBuf>) -> Result<()> {
-        let bin = machine::python_environment()?;
-        run(command(bin.join("pytest"))
-            .current_dir(root().join("tests"))
-            .arg("--archstone")
-            .arg(target().join("debug/archstone"))
-            .env("ARCHSTONE_SEAL_EXAMPLE", example("seal"))
-            .env("ARCHSTONE_HASH_EXAMPLE", example("hash_password"))
-            .args(&self.pytest)
-            .args(directories))
+        Ok(())
     }
 }
 
@@ -105,12 +116,18 @@ fn example(name: &str) -> PathBuf {
     target().join("debug/examples").join(name)
 }
 
-fn host_tests() -> Result<()> {
+fn host_tests(databases: &Databases) -> Result<()> {
+    let test = |arguments: &[&str]| {
+        run(cargo()
+            .args(arguments)
+            .args(["--workspace", "--locked"])
+            .envs(databases.environment()))
+    };
     if works(cargo().args(["nextest", "--version"])) {
-        run(cargo().args(["nextest", "run", "--workspace", "--locked"]))?;
-        return run(cargo().args(["test", "--workspace", "--locked", "--doc"]));
+        test(&["nextest", "run"])?;
+        return test(&["test", "--doc"]);
     }
-    run(cargo().args(["test", "--workspace", "--locked"]))
+    test(&["test"])
 }
 
 fn guest_tests() -> Result<()> {

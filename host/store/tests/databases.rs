@@ -1,0 +1,439 @@
+//! The store on SQLite, MariaDB and PostgreSQL: one set of tests, and what must be the same on all
+//! three. `cargo xtask test` starts the two servers and names them in `ARCHSTONE_TEST_MARIADB` and
+//! `ARCHSTONE_TEST_POSTGRESQL`; without these only SQLite is tested.
+
+use std::collections::BTreeSet;
+
+use archstone_model::{
+    Extra,
+    entity::Entity,
+    id::{ProjectId, TrustId, UserId},
+    listing::{Change, Comparison, NameFilter, Page},
+    revocation::RevocationEvent,
+    trust::Trust,
+    user::{NewPassword, NewUser, UserFilter, UserOptions, UserPatch},
+};
+use archstone_store::{DatabaseUrl, Error, PoolOptions, SchemaState, Store};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
+use sqlx::{AssertSqlSafe, ConnectOptions, mysql::MySqlConnectOptions, postgres::PgConnectOptions};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Sqlite,
+    MariaDb,
+    Postgres,
+}
+
+/// An empty database that Archstone's schema was made in, and what must live as long as it.
+struct Fresh {
+    store: Store,
+    kind: Kind,
+    _directory: tempfile::TempDir,
+}
+
+/// `None` where there is no such server here.
+async fn fresh(kind: Kind) -> Option<Fresh> {
+    let directory = tempfile::tempdir().unwrap();
+    let url = match kind {
+        Kind::Sqlite => format!("sqlite:///{}", directory.path().join("test.db").display()),
+        Kind::MariaDb => database_in("ARCHSTONE_TEST_MARIADB").await?,
+        Kind::Postgres => database_in("ARCHSTONE_TEST_POSTGRESQL").await?,
+    };
+    let options = PoolOptions::default();
+    let store = Store::connect(&DatabaseUrl::parse(&url).unwrap(), &options)
+        .await
+        .unwrap();
+    assert_eq!(store.schema_state().await.unwrap(), SchemaState::Empty);
+    store.sync().await.unwrap();
+    Some(Fresh {
+        store,
+        kind,
+        _directory: directory,
+    })
+}
+
+/// The URL of a new database on the server that a variable names.
+async fn database_in(variable: &str) -> Option<String> {
+    let Ok(server) = std::env::var(variable) else {
+        eprintln!("{variable} is not set: nothing was tested");
+        return None;
+    };
+    let name = format!("store_{}", uuid::Uuid::new_v4().simple());
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    if let Some(rest) = server.strip_prefix("mysql+pymysql://") {
+        let options: MySqlConnectOptions = format!("mysql://{rest}").parse().unwrap();
+        let mut connection = options.connect().await.unwrap();
+        sqlx::raw_sql(create)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    } else {
+        let rest = server.strip_prefix("postgresql+psycopg2://").unwrap();
+        let options: PgConnectOptions = format!("postgresql://{rest}/postgres").parse().unwrap();
+        let mut connection = options.connect().await.unwrap();
+        sqlx::raw_sql(create)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    Some(format!("{server}/{name}"))
+}
+
+macro_rules! on_each_database {
+    ($($test:ident)*) => {
+        on_each_database!(@in sqlite, Kind::Sqlite, $($test)*);
+        on_each_database!(@in mariadb, Kind::MariaDb, $($test)*);
+        on_each_database!(@in postgresql, Kind::Postgres, $($test)*);
+    };
+    (@in $module:ident, $kind:expr, $($test:ident)*) => {
+        mod $module {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    if let Some(fresh) = fresh($kind).await {
+                        super::$test(&fresh).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+on_each_database! {
+    sync_again_changes_nothing
+    a_user_comes_back_as_stored
+    times_keep_their_microseconds
+    a_taken_name_is_a_conflict
+    names_differ_by_case_where_the_database_says_so
+    pages_show_everyone_once
+    filters_take_their_text_literally
+    no_failed_login_is_lost
+    a_trust_gives_no_more_tokens_than_it_has
+    only_one_takes_a_state
+    a_deleted_user_leaves_nothing
+    revocations_are_found_by_the_second
+    a_write_moves_the_revision
+}
+
+/// A time that every database can hold exactly.
+fn a_time() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_790_000_000_123_456).unwrap()
+}
+
+fn user(id: &str, name: &str) -> NewUser {
+    NewUser {
+        id: UserId::from(id),
+        domain_id: "default".into(),
+        name: name.to_owned(),
+        enabled: true,
+        default_project_id: None,
+        password: None,
+        options: UserOptions::default(),
+        federated: Vec::new(),
+        extra: Extra::new(),
+        created_at: a_time(),
+    }
+}
+
+/// A store with the domain that users and projects are in.
+async fn with_domain(fresh: &Fresh) -> &Store {
+    use archstone_model::project::{Project, ResourceOptions};
+    let domain = Project {
+        id: ProjectId::from("default"),
+        name: "Default".to_owned(),
+        domain_id: None,
+        parent_id: None,
+        is_domain: true,
+        enabled: true,
+        description: None,
+        tags: Vec::new(),
+        options: ResourceOptions::default(),
+        extra: Extra::new(),
+    };
+    fresh.store.create_project(&domain).await.unwrap();
+    &fresh.store
+}
+
+async fn sync_again_changes_nothing(fresh: &Fresh) {
+    fresh.store.sync().await.unwrap();
+    let ready = SchemaState::Keystone30 {
+        archstone_tables: true,
+    };
+    assert_eq!(fresh.store.schema_state().await.unwrap(), ready);
+}
+
+async fn a_user_comes_back_as_stored(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let mut new = user("u1", "Zoë Ωmega №1 ' \" \\ --");
+    new.extra
+        .insert("email".to_owned(), "zoë@example.org".into());
+    new.extra.insert(
+        "nested".to_owned(),
+        serde_json::json!({"a": [1, null, true]}),
+    );
+    new.options.lock_password = Some(true);
+    new.options.multi_factor_auth_rules = Some(vec![vec!["password".into(), "totp".into()]]);
+    let created = store.create_user(&new).await.unwrap();
+    assert_eq!(created.name, new.name);
+    assert_eq!(created.extra, new.extra);
+    assert_eq!(created.options, new.options);
+    assert!(created.enabled);
+    assert_eq!(store.user(&new.id).await.unwrap(), created);
+    assert_eq!(
+        store.user_by_name(&new.name, &new.domain_id).await.unwrap(),
+        created
+    );
+
+    let patch = UserPatch {
+        enabled: Change::Set(false),
+        name: Change::Set("Zoe".to_owned()),
+        ..UserPatch::default()
+    };
+    let updated = store.update_user(&new.id, &patch).await.unwrap();
+    assert!(!updated.enabled);
+    assert_eq!(updated.name, "Zoe");
+    assert_eq!(updated.extra, new.extra);
+}
+
+async fn times_keep_their_microseconds(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let mut new = user("u1", "alice");
+    new.password = Some(NewPassword {
+        hash: "$2b$04$hash".to_owned(),
+        created_at: a_time(),
+        expires_at: Some(a_time()),
+        self_service: true,
+    });
+    store.create_user(&new).await.unwrap();
+    let account = store.user_with_passwords(&new.id).await.unwrap();
+    let password = &account.passwords[0];
+    assert_eq!(password.hash.as_deref(), Some("$2b$04$hash"));
+    assert_eq!(password.created_at, a_time());
+    assert!(password.self_service);
+    // Keystone's column has whole seconds on MariaDB.
+    let off = password.expires_at.unwrap() - a_time();
+    assert!(off.abs() < TimeDelta::seconds(1), "{off}");
+}
+
+async fn a_taken_name_is_a_conflict(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    store.create_user(&user("u1", "alice")).await.unwrap();
+    let refused = store.create_user(&user("u2", "alice")).await.unwrap_err();
+    let about_a_user = |error: &Error| {
+        matches!(
+            error,
+            Error::Conflict {
+                entity: Entity::User,
+                ..
+            }
+        )
+    };
+    assert!(about_a_user(&refused), "{refused}");
+    assert!(
+        store.user(&UserId::from("u2")).await.is_err(),
+        "half a user is left"
+    );
+    store.create_user(&user("u2", "bob")).await.unwrap();
+    let patch = UserPatch {
+        name: Change::Set("alice".to_owned()),
+        ..UserPatch::default()
+    };
+    let refused = store
+        .update_user(&UserId::from("u2"), &patch)
+        .await
+        .unwrap_err();
+    assert!(about_a_user(&refused), "{refused}");
+}
+
+async fn names_differ_by_case_where_the_database_says_so(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    store.create_user(&user("u1", "Alice")).await.unwrap();
+    let other = store.create_user(&user("u2", "alice")).await;
+    // Keystone's MySQL tables have a collation that does not tell the two apart.
+    assert_eq!(other.is_err(), fresh.kind == Kind::MariaDb);
+}
+
+async fn pages_show_everyone_once(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    for number in 0..25 {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        store
+            .create_user(&user(&id, &format!("user {number}")))
+            .await
+            .unwrap();
+    }
+    let (mut seen, mut marker) = (Vec::new(), None);
+    loop {
+        let page = Page {
+            limit: Some(10),
+            marker: marker.clone(),
+        };
+        let filter = UserFilter {
+            page,
+            ..UserFilter::default()
+        };
+        let found = store.users(&filter).await.unwrap();
+        let Some(last) = found.last() else { break };
+        marker = Some(last.id.to_string());
+        seen.extend(found.into_iter().map(|user| user.name));
+    }
+    assert_eq!(seen.len(), 25);
+    assert_eq!(seen.into_iter().collect::<BTreeSet<_>>().len(), 25);
+}
+
+async fn filters_take_their_text_literally(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    for (id, name) in [
+        ("1", "100% sure"),
+        ("2", "100 x sure"),
+        ("3", "a_b"),
+        ("4", "aXb"),
+        ("5", "Ab"),
+    ] {
+        store.create_user(&user(id, name)).await.unwrap();
+    }
+    let found = async |comparison, value: &str| {
+        let filter = UserFilter {
+            names: vec![NameFilter {
+                comparison,
+                value: value.to_owned(),
+            }],
+            ..UserFilter::default()
+        };
+        let users = store.users(&filter).await.unwrap();
+        users
+            .into_iter()
+            .map(|user| user.id.to_string())
+            .collect::<String>()
+    };
+    assert_eq!(found(Comparison::Contains, "0%").await, "1");
+    assert_eq!(found(Comparison::Contains, "a_b").await, "3");
+    assert_eq!(found(Comparison::StartsWith, "a").await, "34");
+    assert_eq!(found(Comparison::StartsWithIgnoringCase, "A").await, "345");
+    assert_eq!(found(Comparison::EndsWith, "\\").await, "");
+    assert_eq!(found(Comparison::EqualsIgnoringCase, "AB").await, "5");
+    assert_eq!(found(Comparison::Contains, "' OR '1'='1").await, "");
+}
+
+async fn no_failed_login_is_lost(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let new = user("u1", "alice");
+    store.create_user(&new).await.unwrap();
+    let attempts = (0..20).map(|_| store.record_failed_login(&new.id, a_time()));
+    for attempt in join_all(attempts).await {
+        attempt.unwrap();
+    }
+    let account = store.user_with_passwords(&new.id).await.unwrap();
+    assert_eq!(account.failed_auth_count, 20);
+}
+
+async fn a_trust_gives_no_more_tokens_than_it_has(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let trust = Trust {
+        id: TrustId::from("t1"),
+        trustor_user_id: UserId::from("u1"),
+        trustee_user_id: UserId::from("u2"),
+        project_id: Some(ProjectId::from("default")),
+        impersonation: false,
+        roles: Vec::new(),
+        expires_at: None,
+        remaining_uses: Some(5),
+        redelegated_trust_id: None,
+        redelegation_count: Some(0),
+        extra: Extra::new(),
+    };
+    store.create_trust(&trust).await.unwrap();
+    let uses = join_all((0..20).map(|_| store.consume_trust(&trust.id))).await;
+    let given = uses
+        .into_iter()
+        .filter(|used| *used.as_ref().unwrap())
+        .count();
+    assert_eq!(given, 5);
+}
+
+async fn only_one_takes_a_state(fresh: &Fresh) {
+    let (store, later) = (&fresh.store, a_time() + TimeDelta::hours(1));
+    store
+        .put_state("plugin", "nonce", "v", later)
+        .await
+        .unwrap();
+    let takes = join_all((0..16).map(|_| store.take_state("plugin", "nonce", a_time()))).await;
+    let given = takes
+        .into_iter()
+        .filter(|taken| taken.as_ref().unwrap().is_some())
+        .count();
+    assert_eq!(given, 1);
+    let puts = (0..16).map(|_| store.put_state_if_absent("plugin", "once", "v", a_time(), later));
+    let put = join_all(puts)
+        .await
+        .into_iter()
+        .filter(|put| *put.as_ref().unwrap())
+        .count();
+    assert_eq!(put, 1);
+}
+
+async fn a_deleted_user_leaves_nothing(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let mut new = user("u1", "alice");
+    new.options.lock_password = Some(true);
+    new.password = Some(NewPassword {
+        hash: "$2b$04$hash".to_owned(),
+        created_at: a_time(),
+        expires_at: None,
+        self_service: false,
+    });
+    store.create_user(&new).await.unwrap();
+    store.delete_user(&new.id).await.unwrap();
+    let again = store.delete_user(&new.id).await.unwrap_err();
+    assert!(matches!(again, Error::NotFound { .. }), "{again}");
+    new.password = None;
+    new.options = UserOptions::default();
+    let back = store.create_user(&new).await.unwrap();
+    assert_eq!(back.options, UserOptions::default());
+    assert!(
+        store
+            .user_with_passwords(&new.id)
+            .await
+            .unwrap()
+            .passwords
+            .is_empty()
+    );
+}
+
+async fn revocations_are_found_by_the_second(fresh: &Fresh) {
+    let store = &fresh.store;
+    let at = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let event = RevocationEvent {
+        audit_id: Some("audit".to_owned()),
+        ..RevocationEvent::at(at)
+    };
+    store
+        .record_revocation(&event, at - TimeDelta::days(1))
+        .await
+        .unwrap();
+    let covering = async |seconds| {
+        let issued_at = at + TimeDelta::seconds(seconds);
+        store.revocations_covering(issued_at).await.unwrap().len()
+    };
+    assert_eq!(
+        (covering(-1).await, covering(0).await, covering(1).await),
+        (1, 1, 0)
+    );
+    assert_eq!(
+        store.revocations(None).await.unwrap()[0].audit_id,
+        event.audit_id
+    );
+}
+
+async fn a_write_moves_the_revision(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let before = store.revision().await.unwrap();
+    let ids: Vec<_> = (0..8).map(|number| number.to_string()).collect();
+    let new: Vec<_> = ids.iter().map(|id| user(id, id)).collect();
+    for created in join_all(new.iter().map(|user| store.create_user(user))).await {
+        created.unwrap();
+    }
+    assert_eq!(store.revision().await.unwrap(), before + 8);
+}
