@@ -178,18 +178,6 @@ impl Identity {
         self.clock.now()
     }
 
-    /// A page no longer than `[DEFAULT] list_limit`.
-    pub(crate) fn bounded(
-        &self,
-        mut page: archstone_model::listing::Page,
-    ) -> archstone_model::listing::Page {
-        page.limit = match (page.limit, self.options.list_limit) {
-            (Some(asked), Some(most)) => Some(asked.min(most)),
-            (asked, most) => asked.or(most),
-        };
-        page
-    }
-
     /// A page of a list that is `most` entries long, or as long as `[DEFAULT] list_limit` says,
     /// unless the client asks for another length, which `[DEFAULT] max_db_limit` bounds.
     pub(crate) fn page_of(
