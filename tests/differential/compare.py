@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-HEADERS = ("Content-Type", "Vary", "WWW-Authenticate", "Location", "Allow")
+HEADERS = ("Content-Type", "Vary", "WWW-Authenticate", "Location", "Allow", "X-Sp-Url", "X-Auth-Url")
 PRESENT = ("X-Subject-Token", "X-Openstack-Request-Id", "Openstack-Auth-Receipt")
 MACHINE_MADE = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[A-Za-z0-9_-]{22}|[A-Za-z0-9_-]{86}"

@@ -30,6 +30,7 @@ import http.client
 import json
 import re
 import time
+import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
@@ -43,6 +44,9 @@ VERBS = ("get", "head", "post", "put", "patch", "delete", "options")
 KEYS = {*VERBS, "login", "body", "bodies", "raw", "form", "signed", "as", "headers", "save", "token", "compare", "status"}
 REFERENCE = re.compile(r"\{([a-z_][a-z0-9_]*(?:\.[a-zA-Z0-9_-]+)*)\}")
 TIMEOUT_S = 60
+SIGNATURE_PARTS = {
+    f"{{http://www.w3.org/2000/09/xmldsig#}}{name}" for name in ("DigestValue", "SignatureValue", "X509Certificate")
+}
 
 
 class ScriptError(Exception):
@@ -85,13 +89,28 @@ class Reply:
 
     @property
     def json(self):
-        """The body as JSON, or None where it is none. A form counts as an object."""
+        """The body as JSON, or None where it is none. A form counts as an object, and so does XML."""
         if self.headers.get("Content-Type") == "application/x-www-form-urlencoded":
             return {"form": dict(parse_qsl(self.text))}
+        if self.headers.get("Content-Type") == "text/xml":
+            return element_as_json(ElementTree.fromstring(self.text))
         try:
             return json.loads(self.text)
         except ValueError:
             return None
+
+
+def element_as_json(element):
+    """An XML element; its children under their place, and alike ones as a list, whose order says nothing.
+
+    What a signature is made of differs with every key.
+    """
+    text = "signed" if element.tag in SIGNATURE_PARTS else (element.text or "").strip()
+    shown = {"tag": element.tag, **element.attrib, "text": text}
+    children = [element_as_json(child) for child in element]
+    if len({child["tag"] for child in children}) == 1:
+        return {**shown, "children": children}
+    return {**shown, **{f"{place}:{child['tag'].split('}')[-1]}": child for place, child in enumerate(children)}}
 
 
 class Side:

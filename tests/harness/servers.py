@@ -17,6 +17,8 @@ from pathlib import Path
 
 import requests
 
+from harness import saml
+
 ADMIN_PASSWORD = "the-admin-of-the-tests"
 START_LIMIT_S = 60
 STOP_LIMIT_S = 15
@@ -86,7 +88,7 @@ class Server:
         self.config_file.write_text("\n".join(lines) + "\n")
 
     def prepare(self):
-        """Makes the directory: configuration, keys, schema and the bootstrapped administrator."""
+        """Makes the directory: configuration, keys, schema and the bootstrapped administrator; a key pair for `[saml]`."""
         if self.config["database"] == BASE_CONFIG["database"] and self.databases is not None:
             self.config["database"] = {"connection": self.databases.fresh()}
         if self.config["database"] == BASE_CONFIG["database"]:
@@ -96,6 +98,8 @@ class Server:
             self.directory.mkdir(parents=True, exist_ok=True)
             self.write_config()
             self.bootstrap()
+        if "saml" in self.config:
+            saml.make_key_pair(self.directory)
         return self
 
     def make_template(self):

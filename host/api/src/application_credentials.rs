@@ -22,7 +22,7 @@ use crate::{
     body::Body,
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
+    links::{BaseUrl, ListLinks, list_body},
     projects::ResourceOptionsBody,
     query::ListQuery,
     time::{expiry, iso_without_zone},
@@ -54,15 +54,21 @@ async fn list(
         .identity
         .application_credentials(&caller, &user_id, filter)
         .await?;
-    let views: Vec<_> = found
+    let views = found
+        .entries
         .into_iter()
         .map(|(credential, roles)| view(credential, roles, &base_url))
         .collect();
-    let path = format!("users/{user_id}/application_credentials{}", query.suffix());
-    Ok(Json(json!({
-        "application_credentials": views,
-        "links": ListLinks::complete(base_url.v3(path)),
-    })))
+    let path = format!("users/{user_id}/application_credentials");
+    let cut_at = found.cut_at;
+    Ok(Json(list_body(
+        "application_credentials",
+        &path,
+        views,
+        cut_at,
+        &base_url,
+        &query,
+    )))
 }
 
 /// Creates an application credential. Its secret is in this answer and never again.

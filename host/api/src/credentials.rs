@@ -22,7 +22,7 @@ use crate::{
     body::Body,
     caller::Authenticated,
     error::Result,
-    links::{BaseUrl, ListLinks},
+    links::{BaseUrl, list_body},
     query::ListQuery,
 };
 
@@ -46,14 +46,20 @@ async fn list(
         page: query.page()?,
     };
     let credentials = app.identity.credentials(&caller, filter).await?;
-    let views: Vec<_> = credentials
+    let views = credentials
+        .entries
         .into_iter()
         .map(|credential| view(credential, &base_url))
         .collect();
-    let path = format!("credentials{}", query.suffix());
-    Ok(Json(
-        json!({ "credentials": views, "links": ListLinks::complete(base_url.v3(path)) }),
-    ))
+    let cut_at = credentials.cut_at;
+    Ok(Json(list_body(
+        "credentials",
+        "credentials",
+        views,
+        cut_at,
+        &base_url,
+        &query,
+    )))
 }
 
 /// Stores a credential.

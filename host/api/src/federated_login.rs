@@ -26,7 +26,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(log_in, log_in_by_post))
         .routes(routes!(sign_on, sign_on_by_post))
         .routes(routes!(sign_on_at_provider, sign_on_at_provider_by_post))
-        .routes(routes!(saml_metadata))
 }
 
 /// Logs in with what the identity provider says, and issues an unscoped token.
@@ -114,17 +113,6 @@ async fn sign_on_at_provider_by_post(
     query: ListQuery,
 ) -> Result {
     sign_on_at_provider(state, path, assertion, query).await
-}
-
-/// What this cloud says of itself as an identity provider: the operator's file, as it stands.
-#[utoipa::path(get, path = "/OS-FEDERATION/saml2/metadata", tag = "federation",
-    responses((status = 200)))]
-async fn saml_metadata(State(app): State<App>) -> Result {
-    let path = &app.options.saml_metadata;
-    let metadata = tokio::fs::read(path).await.map_err(|error| {
-        archstone_identity::Error::internal(format!("cannot read {}: {error}", path.display()))
-    })?;
-    Ok(([(header::CONTENT_TYPE, "text/xml")], metadata).into_response())
 }
 
 /// Logs in and answers with the page that takes the token to the dashboard.

@@ -34,6 +34,7 @@ mod retired;
 mod revocations;
 mod roles;
 mod routes;
+mod saml;
 mod service_providers;
 mod time;
 mod trusts;

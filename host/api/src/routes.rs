@@ -15,7 +15,7 @@ use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials, domains,
     ec2_credentials, ec2_tokens, endpoint_filters, federated_login, groups, health,
     identity_providers, limits, mappings, oauth1, oauth1_grants, oauth2, policies, project_tags,
-    projects, retired, revocations, roles, service_providers, trusts, users, versions,
+    projects, retired, revocations, roles, saml, service_providers, trusts, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -60,6 +60,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(mappings::routes())
                 .merge(service_providers::routes())
                 .merge(federated_login::routes())
+                .merge(saml::routes())
                 .merge(trusts::routes())
                 .merge(revocations::routes())
                 .merge(retired::routes()),

@@ -2,12 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SubsecRound, Utc};
 
-use crate::error::ApiError;
+pub(crate) use archstone_model::time::iso;
 
-/// `2026-11-24T13:10:57.000000Z`
-pub(crate) fn iso(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
+use crate::error::ApiError;
 
 /// `2026-11-24T13:10:57.000000`: UTC all the same, as the ends of passwords and of application
 /// credentials are written.

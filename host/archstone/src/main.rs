@@ -41,6 +41,9 @@ enum Command {
     /// Look into a token.
     #[command(subcommand)]
     Token(commands::token::Token),
+    /// This cloud as a SAML identity provider.
+    #[command(subcommand)]
+    Saml(commands::saml::Saml),
     /// Install plugins and see how they fare.
     #[command(subcommand)]
     Plugin(commands::plugin::Plugin),
@@ -79,6 +82,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Fernet(fernet) => fernet.run(&config),
             Command::Credential(credential) => credential.run(&config).await,
             Command::Token(token) => token.run(&config),
+            Command::Saml(saml) => saml.run(&config),
             Command::Plugin(plugin) => plugin.run(&config),
             Command::RouteStatus => Ok(()),
         }

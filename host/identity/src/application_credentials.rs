@@ -10,6 +10,7 @@ use archstone_model::{
     },
     entity::Entity,
     id::{AccessRuleId, ApplicationCredentialId, RoleId, UserId},
+    listing::Listing,
     policy::Target,
     role::Role,
     roles::RoleInference,
@@ -80,16 +81,17 @@ impl Identity {
         caller: &Caller,
         user_id: &UserId,
         mut filter: ApplicationCredentialFilter,
-    ) -> Result<Vec<(ApplicationCredential, Vec<Role>)>> {
+    ) -> Result<Listing<(ApplicationCredential, Vec<Role>)>> {
         let target = Target::new().with("user_id", user_id.as_str());
         self.enforce(caller, "identity:list_application_credentials", target)?;
         refuse_delegations(caller)?;
-        filter.page = self.bounded(filter.page);
+        let page = self.page_of(filter.page, None);
+        filter.page = page.and_one();
         let mut found = Vec::new();
         for credential in self.store.application_credentials(user_id, &filter).await? {
             found.push(self.with_roles(credential).await?);
         }
-        Ok(found)
+        Ok(Listing::of(&page, found))
     }
 
     /// Creates an application credential for the caller, in the project of their token. A token

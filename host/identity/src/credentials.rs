@@ -5,6 +5,7 @@ use archstone_model::{
     credential::{CredentialFilter, SealedCredential},
     entity::Entity,
     id::{CredentialId, ProjectId, UserId},
+    listing::Listing,
     policy::Target,
     secret::Secret,
 };
@@ -50,26 +51,28 @@ impl Identity {
         &self,
         caller: &Caller,
         mut filter: CredentialFilter,
-    ) -> Result<Vec<Credential>> {
+    ) -> Result<Listing<Credential>> {
         const ACTION: &str = "identity:list_credentials";
         let own = Target::new().with("target.credential.user_id", caller.user_id().as_str());
         self.enforce(caller, ACTION, own)?;
-        filter.page = self.bounded(filter.page);
+        let page = self.page_of(filter.page, None);
+        filter.page = page.and_one();
+        let found = Listing::of(&page, self.store.credentials(&filter).await?);
         let policy = self.policy.load();
-        let visible = self
-            .store
-            .credentials(&filter)
-            .await?
-            .into_iter()
-            .filter(|credential| {
-                let target =
-                    Target::new().with("target.credential.user_id", credential.user_id.as_str());
-                !caller.is_delegated()
-                    && policy
-                        .enforce(ACTION, caller.credentials(), &target)
-                        .is_ok()
-            });
-        visible.map(|sealed| self.open_credential(sealed)).collect()
+        let visible = found.entries.into_iter().filter(|credential| {
+            let target =
+                Target::new().with("target.credential.user_id", credential.user_id.as_str());
+            !caller.is_delegated()
+                && policy
+                    .enforce(ACTION, caller.credentials(), &target)
+                    .is_ok()
+        });
+        Ok(Listing {
+            entries: visible
+                .map(|sealed| self.open_credential(sealed))
+                .collect::<Result<_>>()?,
+            cut_at: found.cut_at,
+        })
     }
 
     /// # Errors

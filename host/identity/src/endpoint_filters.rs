@@ -228,10 +228,10 @@ impl Identity {
         endpoint_id: &EndpointId,
         project_id: &ProjectId,
     ) -> Result<()> {
-        let target = project_target(project_id).with("endpoint_id", endpoint_id.as_str());
-        self.enforce(caller, "identity:check_endpoint_in_project", target)?;
-        self.store.endpoint(endpoint_id).await?;
-        self.store.project(project_id).await?;
+        let action = "identity:check_endpoint_in_project";
+        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)?;
+        self.require_endpoint_and_project(endpoint_id, project_id)
+            .await?;
         let endpoints = self.store.endpoint_ids_of_project(project_id).await?;
         if endpoints.contains(endpoint_id) {
             Ok(())
@@ -248,10 +248,10 @@ impl Identity {
         endpoint_id: &EndpointId,
         project_id: &ProjectId,
     ) -> Result<()> {
-        let target = project_target(project_id).with("endpoint_id", endpoint_id.as_str());
-        self.enforce(caller, "identity:add_endpoint_to_project", target)?;
-        self.store.endpoint(endpoint_id).await?;
-        self.store.project(project_id).await?;
+        let action = "identity:add_endpoint_to_project";
+        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)?;
+        self.require_endpoint_and_project(endpoint_id, project_id)
+            .await?;
         self.store
             .add_endpoint_to_project(endpoint_id, project_id)
             .await?;
@@ -272,8 +272,8 @@ impl Identity {
         endpoint_id: &EndpointId,
         project_id: &ProjectId,
     ) -> Result<()> {
-        let target = project_target(project_id).with("endpoint_id", endpoint_id.as_str());
-        self.enforce(caller, "identity:remove_endpoint_from_project", target)?;
+        let action = "identity:remove_endpoint_from_project";
+        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)?;
         if !self
             .store
             .remove_endpoint_from_project(endpoint_id, project_id)
@@ -302,6 +302,27 @@ impl Identity {
             added.contains(&endpoint.id) || groups.iter().any(|group| group.has(endpoint))
         });
         Ok(endpoints)
+    }
+
+    fn enforce_endpoint_in_project(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        endpoint_id: &EndpointId,
+        project_id: &ProjectId,
+    ) -> Result<()> {
+        let target = project_target(project_id).with("endpoint_id", endpoint_id.as_str());
+        self.enforce(caller, action, target)
+    }
+
+    async fn require_endpoint_and_project(
+        &self,
+        endpoint_id: &EndpointId,
+        project_id: &ProjectId,
+    ) -> Result<()> {
+        self.store.endpoint(endpoint_id).await?;
+        self.store.project(project_id).await?;
+        Ok(())
     }
 
     async fn enforce_group_in_project(

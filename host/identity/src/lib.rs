@@ -29,6 +29,7 @@ mod policies;
 mod projects;
 mod revocations;
 mod roles;
+mod saml;
 mod scope;
 mod subject;
 mod tokens;
@@ -70,6 +71,7 @@ pub use crate::{
     policies::PolicyDocumentCreation,
     projects::{ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},
+    saml::{SamlContact, SamlOptions, SamlOrganization, Voucher},
     subject::{
         Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope,
         TrustDelegation, UserRef, ValidToken,
@@ -107,6 +109,7 @@ pub struct Identity {
     compliance: PasswordRules,
     policy: ArcSwap<PolicyEngine>,
     plugins: Registry,
+    signer: saml::Signer,
     options: Options,
     clock: Clock,
 }
@@ -123,6 +126,7 @@ impl Identity {
             compliance: parts.compliance,
             policy: ArcSwap::from_pointee(parts.policy),
             plugins: parts.plugins,
+            signer: saml::Signer::new(&parts.options.saml),
             options: parts.options,
             clock: parts.clock,
         }
@@ -172,18 +176,6 @@ impl Identity {
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
-    }
-
-    /// A page no longer than `[DEFAULT] list_limit`.
-    pub(crate) fn bounded(
-        &self,
-        mut page: archstone_model::listing::Page,
-    ) -> archstone_model::listing::Page {
-        page.limit = match (page.limit, self.options.list_limit) {
-            (Some(asked), Some(most)) => Some(asked.min(most)),
-            (asked, most) => asked.or(most),
-        };
-        page
     }
 
     /// A page of a list that is `most` entries long, or as long as `[DEFAULT] list_limit` says,

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use archstone_model::{id::DomainId, limit::EnforcementModel};
 use chrono::TimeDelta;
 
+use crate::SamlOptions;
+
 /// Settings of the service layer. The binary fills them from `keystone.conf`.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -62,6 +64,7 @@ pub struct Options {
     /// `[DEFAULT] max_db_limit`: the most entries of a list that a client gets at once.
     pub max_db_limit: u64,
     pub federation: FederationOptions,
+    pub saml: SamlOptions,
 }
 
 /// Settings of federated logins.
@@ -131,6 +134,7 @@ impl Default for Options {
             return_all_endpoints_if_no_filter: true,
             enforcement_model: EnforcementModel::default(),
             federation: FederationOptions::default(),
+            saml: SamlOptions::default(),
             max_db_limit: 1000,
         }
     }

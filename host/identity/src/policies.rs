@@ -23,6 +23,31 @@ pub struct PolicyDocumentCreation {
     pub extra: Extra,
 }
 
+/// The policy rules of one operation on associations, by what the policy is for.
+struct AssociationRules {
+    of_endpoint: &'static str,
+    of_service: &'static str,
+    of_region_and_service: &'static str,
+}
+
+impl AssociationRules {
+    const CREATE: Self = Self {
+        of_endpoint: "identity:create_policy_association_for_endpoint",
+        of_service: "identity:create_policy_association_for_service",
+        of_region_and_service: "identity:create_policy_association_for_region_and_service",
+    };
+    const CHECK: Self = Self {
+        of_endpoint: "identity:check_policy_association_for_endpoint",
+        of_service: "identity:check_policy_association_for_service",
+        of_region_and_service: "identity:check_policy_association_for_region_and_service",
+    };
+    const DELETE: Self = Self {
+        of_endpoint: "identity:delete_policy_association_for_endpoint",
+        of_service: "identity:delete_policy_association_for_service",
+        of_region_and_service: "identity:delete_policy_association_for_region_and_service",
+    };
+}
+
 impl Identity {
     /// Whether the caller may keep policy documents, which is asked before their body is read.
     pub fn may_create_policy_documents(&self, caller: &Caller) -> Result<()> {
@@ -98,14 +123,7 @@ impl Identity {
         id: &PolicyId,
         subject: &PolicySubject,
     ) -> Result<()> {
-        let action = match subject {
-            PolicySubject::Endpoint(_) => "identity:create_policy_association_for_endpoint",
-            PolicySubject::Service(_) => "identity:create_policy_association_for_service",
-            PolicySubject::ServiceInRegion(..) => {
-                "identity:create_policy_association_for_region_and_service"
-            }
-        };
-        self.enforce_association(caller, action, id, subject)
+        self.enforce_association(caller, AssociationRules::CREATE, id, subject)
             .await?;
         self.store.associate_policy(id, subject).await?;
         self.audit_write(caller, "create", Entity::PolicyAssociation, id.as_str());
@@ -120,14 +138,7 @@ impl Identity {
         id: &PolicyId,
         subject: &PolicySubject,
     ) -> Result<()> {
-        let action = match subject {
-            PolicySubject::Endpoint(_) => "identity:check_policy_association_for_endpoint",
-            PolicySubject::Service(_) => "identity:check_policy_association_for_service",
-            PolicySubject::ServiceInRegion(..) => {
-                "identity:check_policy_association_for_region_and_service"
-            }
-        };
-        self.enforce_association(caller, action, id, subject)
+        self.enforce_association(caller, AssociationRules::CHECK, id, subject)
             .await?;
         if self.store.policy_of(subject).await?.as_ref() == Some(id) {
             Ok(())
@@ -148,14 +159,7 @@ impl Identity {
         id: &PolicyId,
         subject: &PolicySubject,
     ) -> Result<()> {
-        let action = match subject {
-            PolicySubject::Endpoint(_) => "identity:delete_policy_association_for_endpoint",
-            PolicySubject::Service(_) => "identity:delete_policy_association_for_service",
-            PolicySubject::ServiceInRegion(..) => {
-                "identity:delete_policy_association_for_region_and_service"
-            }
-        };
-        self.enforce_association(caller, action, id, subject)
+        self.enforce_association(caller, AssociationRules::DELETE, id, subject)
             .await?;
         self.store.dissociate_policy(id, subject).await?;
         self.audit_write(caller, "delete", Entity::PolicyAssociation, id.as_str());
@@ -208,19 +212,26 @@ impl Identity {
     async fn enforce_association(
         &self,
         caller: &Caller,
-        action: &'static str,
+        rules: AssociationRules,
         id: &PolicyId,
         subject: &PolicySubject,
     ) -> Result<()> {
         let mut target = Target::new().with("policy_id", id.as_str());
-        match subject {
-            PolicySubject::Endpoint(endpoint) => target.set("endpoint_id", endpoint.as_str()),
-            PolicySubject::Service(service) => target.set("service_id", service.as_str()),
+        let action = match subject {
+            PolicySubject::Endpoint(endpoint) => {
+                target.set("endpoint_id", endpoint.as_str());
+                rules.of_endpoint
+            }
+            PolicySubject::Service(service) => {
+                target.set("service_id", service.as_str());
+                rules.of_service
+            }
             PolicySubject::ServiceInRegion(service, region) => {
                 target.set("service_id", service.as_str());
                 target.set("region_id", region.as_str());
+                rules.of_region_and_service
             }
-        }
+        };
         self.enforce(caller, action, target)?;
         self.store.policy_document(id).await?;
         match subject {

@@ -19,6 +19,7 @@ mod groups;
 mod limits;
 mod mappings;
 mod oauth1;
+mod passwords;
 mod plugin_state;
 mod policies;
 mod projects;

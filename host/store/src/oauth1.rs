@@ -6,6 +6,7 @@ use archstone_model::{
     id::{AccessTokenId, ConsumerId, RequestTokenId, RoleId, UserId},
     oauth1::{AccessToken, Consumer, Grant, RequestToken},
     secret::Secret,
+    time::iso,
 };
 use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
@@ -96,7 +97,7 @@ impl Store {
                     token.secret.expose().into(),
                     token.project_id.as_str().into(),
                     token.consumer_id.as_str().into(),
-                    token.expires_at.map(written_time).into(),
+                    token.expires_at.map(iso).into(),
                 ])
                 .to_owned();
             tx.execute(&insert).await?;
@@ -149,7 +150,7 @@ impl Store {
                     token.project_id.as_str().into(),
                     written_roles(&token.roles).into(),
                     token.consumer_id.as_str().into(),
-                    token.expires_at.map(written_time).into(),
+                    token.expires_at.map(iso).into(),
                 ])
                 .to_owned();
             tx.execute(&insert).await?;
@@ -299,11 +300,7 @@ fn read_roles(text: &str) -> Result<Vec<RoleId>> {
     })
 }
 
-/// These times are kept as text, as the API writes them.
-fn written_time(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
-
+/// Times here are kept as text, as the API writes them.
 fn read_time(text: Option<String>) -> Result<Option<DateTime<Utc>>> {
     text.map(|text| {
         DateTime::parse_from_rfc3339(&text)

@@ -30,14 +30,14 @@ pub(crate) fn to_seconds(time: DateTime<Utc>) -> u64 {
 
 /// `2026-11-24T06:17:20.000000Z`: six digits and `Z`, as in every Keystone body.
 pub(crate) mod iso {
-    use chrono::{DateTime, Utc};
+    use chrono::{DateTime, SecondsFormat, Utc};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(crate) fn serialize<S: Serializer>(
         time: &DateTime<Utc>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&time.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+        serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(

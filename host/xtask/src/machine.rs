@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{command, root, run, say, target, works};
 
 /// Python Keystone and uwsgi compile parts of themselves; guests are compiled with Debian's `rustc-web` where rustup
-/// cannot fetch the WebAssembly target; the two database servers are tested against.
-const PACKAGES: [&str; 9] = [
+/// cannot fetch the WebAssembly target; the two database servers are tested against;
+/// `xmlsec1` signs SAML assertions.
+const PACKAGES: [&str; 10] = [
     "build-essential",
     "libldap2-dev",
     "libsasl2-dev",
@@ -19,6 +20,7 @@ const PACKAGES: [&str; 9] = [
     "python3-venv",
     "rust-web-src",
     "rustc-web",
+    "xmlsec1",
 ];
 
 /// Installs the Debian packages that are missing.

@@ -5,6 +5,7 @@ pub(crate) mod db;
 pub(crate) mod keys;
 pub(crate) mod plugin;
 pub(crate) mod routes;
+pub(crate) mod saml;
 pub(crate) mod serve;
 pub(crate) mod token;
 

@@ -5,6 +5,7 @@ mod error;
 mod files;
 mod ini;
 mod notice;
+mod saml;
 mod source;
 
 use std::{collections::HashMap, net::IpAddr, num::NonZeroUsize, path::PathBuf};
@@ -253,6 +254,7 @@ fn identity(source: &Source) -> Result<Options> {
             defaults.enforcement_model,
         )?,
         federation: federation(source, defaults.federation)?,
+        saml: saml::options(source)?,
         max_db_limit: source
             .integer("DEFAULT", "max_db_limit", 0..)?
             .unwrap_or(defaults.max_db_limit),
@@ -434,7 +436,7 @@ mod tests {
     use super::*;
 
     /// A configuration of one file's text.
-    fn config(text: &str) -> Result<Config> {
+    pub(super) fn config(text: &str) -> Result<Config> {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("keystone.conf");
         std::fs::write(&file, text).unwrap();
@@ -446,7 +448,7 @@ mod tests {
         Config::from_source(&source, &files)
     }
 
-    fn error(text: &str) -> String {
+    pub(super) fn error(text: &str) -> String {
         let message = config(text).unwrap_err().to_string();
         message.split_once("keystone.conf").unwrap().1.to_owned()
     }

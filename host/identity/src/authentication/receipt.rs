@@ -1,7 +1,7 @@
 //! Multi-factor rules: which methods together are enough for a user, and the receipt for those
 //! already passed.
 
-use archstone_model::{id::UserId, secret::Secret, user::User};
+use archstone_model::{id::UserId, secret::Secret, time::iso, user::User};
 use archstone_token::ReceiptPayload;
 use chrono::SubsecRound;
 use serde_json::json;
@@ -57,8 +57,8 @@ impl Identity {
                     "name": user.name,
                     "domain": { "id": domain.id, "name": domain.name },
                 },
-                "expires_at": expires_at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
-                "issued_at": now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+                "expires_at": iso(expires_at),
+                "issued_at": iso(now),
             },
             "required_auth_methods": rules,
         });
