@@ -83,8 +83,9 @@ fn cargo_deny() -> Result<PathBuf> {
     let tools = target().join("tools");
     let deny = tools.join("bin/cargo-deny");
     if !deny.exists() {
+        // It runs for seconds; optimising it takes minutes.
         run(cargo()
-            .args(["install", "--locked", "cargo-deny", "--root"])
+            .args(["install", "--debug", "--locked", "cargo-deny", "--root"])
             .arg(&tools))?;
     }
     Ok(deny)
