@@ -7,9 +7,7 @@ import pytest
 
 from harness.api import Api
 from harness.databases import SERVERS
-from harness.servers import TARGETS, Archstone
-
-ROOT = Path(__file__).parents[1]
+from harness.servers import TARGETS, Archstone, newest_binary
 
 
 def pytest_addoption(parser):
@@ -28,11 +26,6 @@ def pytest_addoption(parser):
     )
     group.addoption("--fresh", action="store_true", help="ask Python Keystone again instead of using kept answers")
     group.addoption("--archstone", metavar="PATH", help="the binary to test (default: the newest under target/)")
-
-
-def newest_binary():
-    built = [path for profile in ("debug", "release") if (path := ROOT / "target" / profile / "archstone").exists()]
-    return max(built, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def pytest_configure(config):

@@ -3,15 +3,15 @@
 import openstack as openstacksdk
 import pytest
 
+from harness.api import lead_catalog_to
 from harness.cli import OpenStack
 from harness.servers import ADMIN_PASSWORD
 
 
 @pytest.fixture(scope="module", autouse=True)
-def catalog_leads_here(server, admin):
-    """The bootstrapped endpoints told addresses that nothing listens on."""
-    for endpoint in admin.get("/endpoints").ok()["endpoints"]:
-        admin.patch(f"/endpoints/{endpoint['id']}", endpoint={"url": server.url}).ok()
+def catalog_leads_here(server):
+    """Clients find the server in its catalog."""
+    lead_catalog_to(server)
 
 
 @pytest.fixture(scope="module")

@@ -145,11 +145,10 @@ async fn update_region(
         extra,
     } = request.region;
     refuse_new_id("region", id, region_id.as_str())?;
-    let current = app.identity.region(&caller, &region_id).await?;
     let patch = RegionPatch {
         description: description.map(Option::unwrap_or_default),
         parent_region_id: parent_region_id.map(|id| id.map(RegionId::from)),
-        extra: Change::Set(merged(current.extra, extra)),
+        extra: Change::Set(without_id(extra)),
     };
     let region = app
         .identity
@@ -260,11 +259,10 @@ async fn update_service(
     } = request.service;
     let extra = with_text(extra, "name", name);
     refuse_new_id("service", id, service_id.as_str())?;
-    let current = app.identity.service(&caller, &service_id).await?;
     let patch = ServicePatch {
         service_type: service_type.into(),
         enabled: enabled.into(),
-        extra: Change::Set(merged(current.extra, extra)),
+        extra: Change::Set(without_id(extra)),
     };
     let service = app
         .identity
@@ -402,7 +400,6 @@ async fn update_endpoint(
     } = request.endpoint;
     let extra = with_endpoint_texts(extra, name, description);
     refuse_new_id("endpoint", id, endpoint_id.as_str())?;
-    let current = app.identity.endpoint(&caller, &endpoint_id).await?;
     let region_id = match (region_id, region) {
         (Change::Keep, Some(region)) => {
             let region = RegionId::from(region);
@@ -419,7 +416,7 @@ async fn update_endpoint(
         region_id,
         url: url.into(),
         enabled: enabled.into(),
-        extra: Change::Set(merged(current.extra, extra)),
+        extra: Change::Set(without_id(extra)),
     };
     let endpoint = app
         .identity
@@ -462,11 +459,6 @@ fn refuse_new_id(entity: &str, given: Option<String>, id: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn merged(mut extra: Extra, changes: Extra) -> Extra {
-    extra.extend(without_id(changes));
-    extra
 }
 
 fn without_id(mut extra: Extra) -> Extra {

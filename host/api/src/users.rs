@@ -236,8 +236,9 @@ struct UserCreate {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     description: Change<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    password: Option<Secret>,
+    password: Change<Option<Secret>>,
     #[serde(default)]
     #[schema(value_type = OptionsSchema)]
     options: OptionsBody,

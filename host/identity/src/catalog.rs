@@ -9,7 +9,7 @@ use archstone_model::{
     catalog_url::UrlTemplate,
     entity::Entity,
     id::{EndpointId, ProjectId, RegionId, ServiceId, UserId},
-    listing::Listing,
+    listing::{Change, Listing},
     policy::Target,
 };
 
@@ -140,6 +140,11 @@ impl Identity {
         patch: RegionPatch,
     ) -> Result<Region> {
         self.enforce(caller, "identity:update_region", Target::new())?;
+        let current = self.store.region(id).await?;
+        let patch = RegionPatch {
+            extra: added_to(current.extra, patch.extra),
+            ..patch
+        };
         let region = self
             .store
             .update_region(id, &patch)
@@ -189,6 +194,11 @@ impl Identity {
         patch: ServicePatch,
     ) -> Result<Service> {
         self.enforce(caller, "identity:update_service", Target::new())?;
+        let current = self.store.service(id).await?;
+        let patch = ServicePatch {
+            extra: added_to(current.extra, patch.extra),
+            ..patch
+        };
         let service = self.store.update_service(id, &patch).await?;
         self.audit_write(caller, "update", Entity::Service, id.as_str());
         Ok(service)
@@ -269,7 +279,11 @@ impl Identity {
         patch: EndpointPatch,
     ) -> Result<Endpoint> {
         self.enforce(caller, "identity:update_endpoint", Target::new())?;
-        self.store.endpoint(id).await?;
+        let current = self.store.endpoint(id).await?;
+        let patch = EndpointPatch {
+            extra: added_to(current.extra, patch.extra),
+            ..patch
+        };
         let endpoint = self
             .store
             .update_endpoint(id, &patch)
@@ -285,6 +299,14 @@ impl Identity {
         self.audit_write(caller, "delete", Entity::Endpoint, id.as_str());
         Ok(())
     }
+}
+
+/// What a patch says of further attributes, and those that it does not speak of as they are.
+fn added_to(mut current: Extra, given: Change<Extra>) -> Change<Extra> {
+    given.map(|given| {
+        current.extend(given);
+        current
+    })
 }
 
 /// A service or region that an endpoint's body names and that is not there is a fault of the body.

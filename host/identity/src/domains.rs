@@ -90,8 +90,8 @@ impl Identity {
         id: &DomainId,
         change: ProjectChange,
     ) -> Result<Domain> {
-        self.enforce(caller, "identity:update_domain", domain_target(id))?;
         self.store.domain(id).await?;
+        self.enforce(caller, "identity:update_domain", domain_target(id))?;
         let project = self.store.project(&id.as_project()).await?;
         let updated = self.apply(&project, change).await?;
         self.audit_write(caller, "update", Entity::Domain, id.as_str());
@@ -103,8 +103,8 @@ impl Identity {
     /// # Errors
     /// `Refused` where it is enabled or immutable.
     pub async fn delete_domain(&self, caller: &Caller, id: &DomainId) -> Result<()> {
-        self.enforce(caller, "identity:delete_domain", domain_target(id))?;
         let domain = self.store.domain(id).await?;
+        self.enforce(caller, "identity:delete_domain", domain_target(id))?;
         self.delete_domain_itself(caller, &domain).await
     }
 

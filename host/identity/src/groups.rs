@@ -124,13 +124,12 @@ impl Identity {
     /// Deletes a group. If it has roles, its members lose the tokens they hold, which may carry
     /// them.
     pub async fn delete_group(&self, caller: &Caller, id: &GroupId) -> Result<()> {
-        let found = self.store.group(id).await;
+        let group = self.store.group(id).await?;
         self.enforce(
             caller,
             "identity:delete_group",
-            group_target(id, found.as_ref().ok()),
+            group_target(id, Some(&group)),
         )?;
-        found?;
         let members = self
             .store
             .users_of_group(id, &UserFilter::default())

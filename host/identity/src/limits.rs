@@ -136,7 +136,10 @@ impl Identity {
     }
 
     pub async fn limit(&self, caller: &Caller, id: &LimitId) -> Result<Limit> {
-        self.enforced_limit(caller, "identity:get_limit", id).await
+        let found = self.store.limit(id).await;
+        self.enforce_limit(caller, "identity:get_limit", id, found.as_ref().ok())
+            .await?;
+        Ok(found?)
     }
 
     /// The limits that the caller may see: all for an administrator, a service or the system; those
@@ -196,8 +199,8 @@ impl Identity {
         id: &LimitId,
         patch: LimitPatch,
     ) -> Result<Limit> {
-        let mut limit = self
-            .enforced_limit(caller, "identity:update_limit", id)
+        let mut limit = self.store.limit(id).await?;
+        self.enforce_limit(caller, "identity:update_limit", id, Some(&limit))
             .await?;
         if let Some(resource_limit) = patch.resource_limit.as_set() {
             limit.resource_limit = *resource_limit;
@@ -209,7 +212,8 @@ impl Identity {
     }
 
     pub async fn delete_limit(&self, caller: &Caller, id: &LimitId) -> Result<()> {
-        self.enforced_limit(caller, "identity:delete_limit", id)
+        let limit = self.store.limit(id).await?;
+        self.enforce_limit(caller, "identity:delete_limit", id, Some(&limit))
             .await?;
         self.store.delete_limit(id).await?;
         self.audit_write(caller, "delete", Entity::Limit, id.as_str());
@@ -251,19 +255,18 @@ impl Identity {
         )))
     }
 
-    async fn enforced_limit(
+    async fn enforce_limit(
         &self,
         caller: &Caller,
         action: &'static str,
         id: &LimitId,
-    ) -> Result<Limit> {
-        let found = self.store.limit(id).await;
+        limit: Option<&Limit>,
+    ) -> Result<()> {
         let mut target = Target::new().with("limit_id", id.as_str());
-        if let Ok(limit) = &found {
+        if let Some(limit) = limit {
             self.describe(limit, &mut target).await?;
         }
-        self.enforce(caller, action, target)?;
-        Ok(found?)
+        self.enforce(caller, action, target)
     }
 
     /// Tells policy about a limit and whose it is.

@@ -47,7 +47,7 @@ impl RoleChange {
 
 impl Identity {
     pub async fn role(&self, caller: &Caller, id: &RoleId) -> Result<Role> {
-        let role = self.known_role(caller, "identity:get_role", id).await?;
+        let role = self.store.role(id).await?;
         let action = if role.domain_id.is_some() {
             "identity:get_domain_role"
         } else {
@@ -100,7 +100,7 @@ impl Identity {
         id: &RoleId,
         change: RoleChange,
     ) -> Result<Role> {
-        let role = self.known_role(caller, "identity:update_role", id).await?;
+        let role = self.store.role(id).await?;
         let action = if role.domain_id.is_some() {
             "identity:update_domain_role"
         } else {
@@ -135,7 +135,7 @@ impl Identity {
     /// Deletes a role. Tokens go on with the roles that are left; what a user let a program do in a
     /// project where they had it ends.
     pub async fn delete_role(&self, caller: &Caller, id: &RoleId) -> Result<()> {
-        let role = self.known_role(caller, "identity:delete_role", id).await?;
+        let role = self.store.role(id).await?;
         let action = if role.domain_id.is_some() {
             "identity:delete_domain_role"
         } else {
@@ -276,18 +276,6 @@ impl Identity {
         self.store.delete_implied_role(&implication).await?;
         self.audit_write(caller, "delete", Entity::ImpliedRole, implied.as_str());
         Ok(())
-    }
-
-    /// A role that exists. To a caller whom policy would refuse anyway, a missing one is refused
-    /// the same way.
-    async fn known_role(&self, caller: &Caller, action: &'static str, id: &RoleId) -> Result<Role> {
-        match self.store.role(id).await {
-            Ok(role) => Ok(role),
-            Err(error) => {
-                self.enforce(caller, action, Target::new())?;
-                Err(error.into())
-            }
-        }
     }
 }
 

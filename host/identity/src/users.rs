@@ -26,7 +26,7 @@ pub struct UserCreation {
     pub domain_id: Option<DomainId>,
     pub enabled: bool,
     pub default_project_id: Option<ProjectId>,
-    pub password: Option<Secret>,
+    pub password: Change<Option<Secret>>,
     pub options: UserOptions,
     pub federated: Vec<FederatedAccount>,
     pub extra: Extra,
@@ -107,14 +107,9 @@ impl Identity {
         }
         self.require_accounts_exist(&creation.federated).await?;
         let now = self.now();
-        let password = match creation.password {
-            // As in Keystone, options that come with a new user exempt later passwords only.
-            Some(password) => Some(
-                self.assigned_password(&password, &UserOptions::default())
-                    .await?,
-            ),
-            None => None,
-        };
+        // As in Keystone, options that come with a new user exempt later passwords only.
+        let exempt = UserOptions::default();
+        let password = self.assigned(creation.password, &exempt).await?;
         let user = self
             .store
             .create_user(&NewUser {
@@ -123,7 +118,7 @@ impl Identity {
                 name: creation.name.trim().to_owned(),
                 enabled: creation.enabled,
                 default_project_id: creation.default_project_id,
-                password,
+                password: password.into_set().flatten(),
                 options: creation.options,
                 federated: creation.federated,
                 extra: creation.extra,
@@ -171,24 +166,26 @@ impl Identity {
             None => Change::Keep,
         };
         let new_options = options.as_set().unwrap_or(&user.options);
-        let password = match &change.password {
-            Change::Keep => Change::Keep,
-            Change::Set(None) => Change::Set(None),
-            Change::Set(Some(password)) => {
-                Change::Set(Some(self.assigned_password(password, new_options).await?))
-            }
-        };
+        let password = self.assigned(change.password, new_options).await?;
         let mut extra = user.extra.clone();
         extra.extend(change.extra);
         let loses_tokens = matches!(password, Change::Set(Some(_)))
             || (user.enabled && change.enabled == Change::Set(false));
+        let enabled = match change.enabled {
+            // As in Keystone, every change of an enabled user enables them anew.
+            Change::Keep if self.compliance.is_enabled(&user, self.now()) => Change::Set(true),
+            enabled => enabled,
+        };
+        if enabled == Change::Set(true) {
+            self.note_activity(id).await?;
+        }
         let updated = self
             .store
             .update_user(
                 id,
                 &UserPatch {
                     name: change.name,
-                    enabled: change.enabled,
+                    enabled,
                     default_project_id: change.default_project_id,
                     password,
                     options,
@@ -292,6 +289,26 @@ impl Identity {
             target.set("target.user.domain_id", user.domain_id.as_str());
         }
         target
+    }
+
+    /// What an administrator said of a password, which may be that there is none.
+    async fn assigned(
+        &self,
+        password: Change<Option<Secret>>,
+        options: &UserOptions,
+    ) -> Result<Change<Option<NewPassword>>> {
+        Ok(match password {
+            Change::Keep => Change::Keep,
+            Change::Set(None) => {
+                self.compliance
+                    .check_null()
+                    .map_err(|broken| Error::invalid(broken.to_string()))?;
+                Change::Set(None)
+            }
+            Change::Set(Some(password)) => {
+                Change::Set(Some(self.assigned_password(&password, options).await?))
+            }
+        })
     }
 
     /// A password that an administrator chose. It may be one from before, and may have to be changed

@@ -63,6 +63,8 @@ impl PasswordPattern {
 pub enum BrokenRule {
     #[error("The password does not match the requirements: {description}.")]
     Strength { description: String },
+    #[error("Password validation error: Password must be a string type.")]
+    Null,
     #[error(
         "Password validation error: Cannot change password before minimum age {minimum} days is \
          met. Password must be used for {left} more day(s) before it can be changed. Please \
@@ -77,6 +79,17 @@ pub enum BrokenRule {
 }
 
 impl PasswordRules {
+    /// Where passwords have to match a pattern, null is none.
+    ///
+    /// # Errors
+    /// `Null` where there is a `password_regex`.
+    pub fn check_null(&self) -> Result<(), BrokenRule> {
+        match self.password_regex {
+            Some(_) => Err(BrokenRule::Null),
+            None => Ok(()),
+        }
+    }
+
     /// # Errors
     /// `Strength` where the password does not match `password_regex`.
     pub fn check_strength(&self, password: &Secret) -> Result<(), BrokenRule> {
@@ -263,6 +276,16 @@ mod tests {
         assert!(rules.check_strength(&"long enough".into()).is_ok());
         let broken = rules.check_strength(&"short".into()).unwrap_err();
         assert!(broken.to_string().contains("eight characters"));
+    }
+
+    #[test]
+    fn null_is_no_password_where_there_is_a_pattern() {
+        let rules = PasswordRules {
+            password_regex: Some(PasswordPattern::new("").unwrap()),
+            ..PasswordRules::default()
+        };
+        assert_eq!(rules.check_null(), Err(BrokenRule::Null));
+        assert_eq!(PasswordRules::default().check_null(), Ok(()));
     }
 
     #[test]

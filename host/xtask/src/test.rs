@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test there is, on a machine that needs nothing but Rust and Python.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use archstone_plugin_kit::build_plugins;
@@ -42,6 +42,8 @@ enum Part {
     Interop,
     /// The clients' and the differential tests again, on MariaDB and on PostgreSQL.
     Databases,
+    /// OpenStack's own test suite, tempest.
+    Conformance,
 }
 
 impl Part {
@@ -69,6 +71,8 @@ impl Part {
                 ],
                 &["databases"],
             ],
+            // Tempest runs its tests itself.
+            Self::Conformance => &[],
         }
     }
 }
@@ -107,6 +111,9 @@ impl Test {
                 .args(&self.pytest)
                 .args(*arguments))?;
         }
+        if parts.contains(&Part::Conformance) {
+            conformance_tests(&bin, &databases)?;
+        }
         Ok(())
     }
 }
@@ -128,6 +135,14 @@ fn host_tests(databases: &Databases) -> Result<()> {
         return test(&["test", "--doc"]);
     }
     test(&["test"])
+}
+
+fn conformance_tests(bin: &Path, databases: &Databases) -> Result<()> {
+    run(command(bin.join("python"))
+        .args(["-m", "conformance", "--archstone"])
+        .arg(target().join("debug/archstone"))
+        .current_dir(root().join("tests"))
+        .envs(databases.environment()))
 }
 
 fn guest_tests() -> Result<()> {

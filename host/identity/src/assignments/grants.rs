@@ -142,14 +142,15 @@ impl Identity {
         Ok(!self.store.assignments(&filter).await?.is_empty())
     }
 
-    /// A role of one domain may be used in that domain only.
+    /// A role of one domain may be used in projects of that domain only. On a domain it says nothing
+    /// but what it implies there, so any domain may have it.
     async fn refuse_foreign_role(&self, role: &Role, target: &Target) -> Result<()> {
         let Some(role_domain) = &role.domain_id else {
             return Ok(());
         };
         let target_domain = match target {
             Target::Project(id) => self.store.project(id).await?.owning_domain(),
-            Target::Domain(id) => id.clone(),
+            Target::Domain(_) => return Ok(()),
             Target::System => {
                 return Err(Error::invalid(format!(
                     "Role {} is a domain-specific role. Unable to use a domain-specific role in a \

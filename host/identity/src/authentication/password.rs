@@ -41,15 +41,26 @@ impl Identity {
                 ),
             });
         }
+        self.forget_failures(&account).await?;
+        self.note_activity(&user.id).await?;
+        proof.add(METHOD, user.id)
+    }
+
+    async fn forget_failures(&self, account: &UserWithPasswords) -> Result<()> {
         if account.failed_auth_count > 0 {
-            self.store.reset_failed_logins(&user.id).await?;
+            self.store.reset_failed_logins(&account.user.id).await?;
         }
+        Ok(())
+    }
+
+    /// Keeps a user from counting as inactive, where there is such a rule.
+    pub(crate) async fn note_activity(&self, id: &UserId) -> Result<()> {
         if self.compliance.disable_after_days_inactive.is_some() {
             self.store
-                .record_activity(&user.id, self.now().date_naive())
+                .record_activity(id, self.now().date_naive())
                 .await?;
         }
-        proof.add(METHOD, user.id)
+        Ok(())
     }
 
     /// Proves the old password of somebody who wants a new one. An expired one is good enough for
@@ -63,7 +74,11 @@ impl Identity {
             self.passwords.verify_nothing(password.clone()).await?;
             return Err(Error::unauthenticated("no such user"));
         }
-        self.check_password(id, password.clone()).await
+        let account = self.check_password(id, password.clone()).await?;
+        if !self.compliance.is_expired(&account.user, self.now()) {
+            self.forget_failures(&account).await?;
+        }
+        Ok(account)
     }
 
     /// Checks a password and keeps the count of failures.
