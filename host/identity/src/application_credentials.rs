@@ -85,7 +85,7 @@ impl Identity {
         let target = Target::new().with("user_id", user_id.as_str());
         self.enforce(caller, "identity:list_application_credentials", target)?;
         refuse_delegations(caller)?;
-        let page = self.page_of(filter.page, None);
+        let page = self.page_asked_for(filter.page);
         filter.page = page.and_one();
         let mut found = Vec::new();
         for credential in self.store.application_credentials(user_id, &filter).await? {

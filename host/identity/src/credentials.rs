@@ -55,7 +55,7 @@ impl Identity {
         const ACTION: &str = "identity:list_credentials";
         let own = Target::new().with("target.credential.user_id", caller.user_id().as_str());
         self.enforce(caller, ACTION, own)?;
-        let page = self.page_of(filter.page, None);
+        let page = self.page_asked_for(filter.page);
         filter.page = page.and_one();
         let found = Listing::of(&page, self.store.credentials(&filter).await?);
         let policy = self.policy.load();

@@ -50,7 +50,7 @@ impl Identity {
         mut filter: ProviderFilter,
     ) -> Result<Vec<IdentityProvider>> {
         self.enforce(caller, "identity:list_identity_providers", Target::new())?;
-        filter.page = self.page_of(filter.page, None);
+        filter.page = self.page_asked_for(filter.page);
         let mut providers = self.store.identity_providers(&filter).await?;
         // Some databases compare without regard to case.
         providers.retain(|it| {
@@ -250,7 +250,7 @@ impl Identity {
         mut filter: ProviderFilter,
     ) -> Result<Vec<ServiceProvider>> {
         self.enforce(caller, "identity:list_service_providers", Target::new())?;
-        filter.page = self.page_of(filter.page, None);
+        filter.page = self.page_asked_for(filter.page);
         let mut providers = self.store.service_providers(&filter).await?;
         providers.retain(|it| {
             filter

@@ -44,8 +44,8 @@ enum SigningError {
     File(io::Error),
     #[error("cannot read the program's output: {0}")]
     Output(io::Error),
-    #[error("the program did not end within {} s", PATIENCE.as_secs())]
-    TooLong,
+    #[error("the program did not end within {0:?}")]
+    TooLong(Duration),
     #[error("the program failed with {status}: {complaint}")]
     Failed {
         status: std::process::ExitStatus,
@@ -68,6 +68,7 @@ pub(crate) struct Signer {
     /// Key and certificate as the program wants them.
     key_and_certificate: String,
     turns: Semaphore,
+    patience: Duration,
 }
 
 /// An assertion that carries its signature.
@@ -80,6 +81,7 @@ impl Signer {
             program: options.xmlsec1.clone(),
             key_and_certificate: format!("{key},{certificate}"),
             turns: Semaphore::new(AT_ONCE),
+            patience: PATIENCE,
         }
     }
 
@@ -88,12 +90,11 @@ impl Signer {
     /// `Internal` where the program or what it needs is not in order.
     pub(super) async fn sign(&self, statement: &Statement) -> Result<SignedAssertion> {
         let unsigned = statement.unsigned()?;
-        let _turn =
-            timeout(PATIENCE, self.turns.acquire())
-                .await
-                .map_err(|_| Error::Overloaded {
-                    retry_after_seconds: PATIENCE.as_secs(),
-                })?;
+        let _turn = timeout(self.patience, self.turns.acquire())
+            .await
+            .map_err(|_| Error::Overloaded {
+                retry_after_seconds: self.patience.as_secs(),
+            })?;
         let signed = self.run(unsigned).await?;
         Ok(SignedAssertion::read(&signed, &statement.id)?)
     }
@@ -121,9 +122,9 @@ impl Signer {
                 program: self.program.clone(),
                 error,
             })?;
-        timeout(PATIENCE, output(child))
+        timeout(self.patience, output(child))
             .await
-            .map_err(|_| SigningError::TooLong)?
+            .map_err(|_| SigningError::TooLong(self.patience))?
     }
 }
 
@@ -243,6 +244,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
     use chrono::DateTime;
+    use tokio::sync::Mutex;
 
     use super::*;
 
@@ -264,42 +266,48 @@ mod tests {
         }
     }
 
-    /// A signer whose program is this script.
-    fn signer(directory: &Path, script: &str) -> Signer {
+    /// A program that was just written cannot be run while another thread is about to run one.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+    /// Signs with a program that is this script.
+    async fn sign_with(
+        directory: &Path,
+        script: &str,
+        patience: Duration,
+    ) -> Result<SignedAssertion> {
+        let _turn = ONE_AT_A_TIME.lock().await;
         let program = directory.join("program");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-        Signer::new(&SamlOptions {
+        let signer = Signer::new(&SamlOptions {
             xmlsec1: program,
             key: "/keys/key.pem".into(),
             certificate: "/keys/cert.pem".into(),
             ..SamlOptions::default()
-        })
+        });
+        let signer = Signer { patience, ..signer };
+        signer.sign(&statement()).await
     }
 
     async fn reason(script: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
-        let signed = signer(directory.path(), script).sign(&statement()).await;
+        let signed = sign_with(directory.path(), script, PATIENCE).await;
         signed.err().unwrap().reason().unwrap().to_owned()
     }
-
-    const SIGN: &str = "sed 's|<xmldsig:SignatureValue/>|<xmldsig:SignatureValue>c2ln\
-</xmldsig:SignatureValue>|'";
 
     #[tokio::test]
     async fn what_the_program_prints_is_written_as_it_stands() {
         let directory = tempfile::tempdir().unwrap();
-        let script = format!(
-            "[ \"$1 $2 $3 $4 $5 $#\" = '--sign --privkey-pem /keys/key.pem,/keys/cert.pem --id-attr:ID Assertion 6' ] || exit 9\n\
-             [ \"$(stat -c %a \"$6\")\" = 600 ] || exit 8\n\
-             [ -z \"$CARGO_MANIFEST_DIR\" ] || exit 7\n\
-             echo '<?xml version=\"1.0\"?>'\n{SIGN} \"$6\"\necho \"$6\" >{}/file",
-            directory.path().display()
-        );
-        let signed = signer(directory.path(), &script)
-            .sign(&statement())
-            .await
-            .unwrap();
+        let script = r#"
+            wanted='--sign --privkey-pem /keys/key.pem,/keys/cert.pem --id-attr:ID Assertion 6'
+            [ "$1 $2 $3 $4 $5 $#" = "$wanted" ] || exit 9
+            [ "$(stat -c %a "$6")" = 600 ] || exit 8
+            [ -z "$CARGO_MANIFEST_DIR" ] || exit 7
+            echo "$6" >"$(dirname "$0")/file"
+            echo '<?xml version="1.0"?>'
+            sed 's|<\(xmldsig:SignatureValue\)/>|<\1>c2ln\n</\1>|' "$6"
+        "#;
+        let signed = sign_with(directory.path(), script, PATIENCE).await.unwrap();
         let document = xml::document(|writer| signed.write(writer)).unwrap();
         assert_eq!(
             document,
@@ -315,10 +323,8 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_fails_signs_nothing() {
         let reason = reason("echo no key >&2; exit 3").await;
-        assert!(
-            reason.contains("exit status: 3") && reason.contains("no key"),
-            "{reason}"
-        );
+        let says_why = reason.contains("exit status: 3") && reason.contains("no key");
+        assert!(says_why, "{reason}");
     }
 
     #[tokio::test]
@@ -335,27 +341,46 @@ mod tests {
     async fn what_is_not_the_assertion_signed_is_not_believed() {
         for (script, expected) in [
             (":", "no signature"),
-            ("cat \"$6\"", "no signature"),
-            ("cat \"$6\" \"$6\"", "one assertion alone"),
-            ("head -c 900 \"$6\"", ""),
-            ("sed 's/ID=\"a1\"/ID=\"a2\"/' \"$6\"", "another document"),
-            ("echo '<Assertion ID=\"a1\"/>'", "one assertion alone"),
+            (r#"cat "$6""#, "no signature"),
+            (r#"cat "$6" "$6""#, "one assertion alone"),
+            (r#"head -c 900 "$6""#, ""),
+            (r#"sed 's/ID="a1"/ID="a2"/' "$6""#, "another document"),
+            (r#"echo '<Assertion ID="a1"/>'"#, "one assertion alone"),
             (
-                "echo '<!DOCTYPE x [<!ENTITY e \"x\">]>'; cat \"$6\"",
-                "alone",
+                r#"echo '<!DOCTYPE x [<!ENTITY e "x">]>'; cat "$6""#,
+                "one assertion alone",
             ),
-            ("printf '\\377'", "utf-8"),
-            ("yes", "one assertion alone"),
+            (r"printf '\377'", "utf-8"),
+            ("yes | head -c 9000000", "one assertion alone"),
         ] {
             let reason = reason(script).await;
-            let signs = reason.contains("did not give the assertion signed");
-            assert!(signs && reason.contains(expected), "{script}: {reason}");
+            let is_no_signature = reason.contains("did not give the assertion signed");
+            assert!(
+                is_no_signature && reason.contains(expected),
+                "{script}: {reason}"
+            );
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_program_that_does_not_end_is_not_waited_for() {
-        let reason = reason("exec sleep 60").await;
-        assert!(reason.contains("did not end within 10 s"), "{reason}");
+    #[tokio::test]
+    async fn a_program_that_does_not_end_is_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = r#"echo $$ >"$(dirname "$0")/pid"; exec sleep 600"#;
+        let second = Duration::from_secs(1);
+        let refused = sign_with(directory.path(), script, second)
+            .await
+            .err()
+            .unwrap();
+        assert!(refused.reason().unwrap().contains("did not end within 1s"));
+        let pid = fs::read_to_string(directory.path().join("pid")).unwrap();
+        let status = Path::new("/proc").join(pid.trim()).join("status");
+        for _ in 0..100 {
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            if status.is_empty() || status.contains("State:\tZ") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the program still runs");
     }
 }
