@@ -129,16 +129,20 @@ def leaf(chance):
     return f"{chance.choice(LEFT_SIDES)}:{right}"
 
 
-def enforcer():
-    keystone.conf.configure()
-    conf = keystone.conf.CONF
-    conf([], project="keystone", default_config_files=[], default_config_dirs=[])
+def enforcer(conf):
     made = policy.Enforcer(conf, policy_file="there-is-none.yaml", fallback_to_json_file=False)
     made.suppress_deprecation_warnings = True
     made.register_defaults(policies.list_rules())
     made.load_rules()
     made.use_conf = False  # Do not look for changed files at every check.
     return made
+
+
+def options():
+    keystone.conf.configure()
+    conf = keystone.conf.CONF
+    conf([], project="keystone", default_config_files=[], default_config_dirs=[])
+    return conf
 
 
 def answer(enforcer, rule, creds, all_targets):
@@ -156,23 +160,33 @@ def answer(enforcer, rule, creds, all_targets):
     return f"{allowed:x}"
 
 
+def decisions(python, shown, all_targets):
+    """The answers of every default rule, by its name."""
+    rules, answers = {}, {}
+    for name, rule in sorted(python.registered_rules.items()):
+        alike = (str(python.rules[name]), tuple(rule.scope_types or ()))
+        if alike not in answers:
+            answers[alike] = [answer(python, name, creds, all_targets) for creds in shown]
+        rules[name] = answers[alike]
+    return rules
+
+
 def table():
     chance = random.Random("archstone")
     everybody = list(personas())
     all_targets = targets(chance)
     shown = [credentials(persona) for _, persona in everybody]
-    python = enforcer()
-    rules, answers = {}, {}
-    for name, rule in sorted(python.registered_rules.items()):
-        alike = (rule.check_str, tuple(rule.scope_types or ()))
-        if alike not in answers:
-            answers[alike] = [answer(python, name, creds, all_targets) for creds in shown]
-        rules[name] = answers[alike]
+    conf = options()
+    python = enforcer(conf)
+    rules = decisions(python, shown, all_targets)
     checks = []
     for text in check_strings(chance):
         check = _parser.parse_rule(text)
         allowed = [answer(python, check, creds, all_targets) for creds in shown]
         checks.append({"check": text, "allowed": allowed})
+    conf.set_override("enforce_new_defaults", False, group="oslo_policy")
+    old_rules = decisions(enforcer(conf), shown, all_targets)
+    conf.clear_override("enforce_new_defaults", group="oslo_policy")
     return {
         "personas": [
             {"name": name, "user_id": MINE, "user_domain_id": MY_DOMAIN, **persona}
@@ -180,6 +194,7 @@ def table():
         ],
         "targets": all_targets,
         "rules": rules,
+        "old_rules": old_rules,
         "checks": checks,
     }
 

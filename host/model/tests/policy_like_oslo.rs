@@ -14,6 +14,8 @@ struct Table {
     targets: Vec<BTreeMap<String, Option<String>>>,
     /// For each rule and persona: the targets in reach as bits, the first one lowest.
     rules: BTreeMap<String, Vec<String>>,
+    /// The same with `enforce_new_defaults` off.
+    old_rules: BTreeMap<String, Vec<String>>,
     checks: Vec<MadeUpCheck>,
 }
 
@@ -111,17 +113,33 @@ fn answer(
     format!("{allowed:x}")
 }
 
-#[test]
-fn every_default_rule_decides_as_the_original_does() {
-    let table = Table::read();
-    let engine = PolicyEngine::defaults(PolicyOptions::default()).unwrap();
-    let disagreements: Vec<_> = table
-        .rules
+fn assert_decides_like(
+    table: &Table,
+    rules: &BTreeMap<String, Vec<String>>,
+    options: PolicyOptions,
+) {
+    let engine = PolicyEngine::defaults(options).unwrap();
+    let disagreements: Vec<_> = rules
         .iter()
         .flat_map(|(rule, expected)| table.disagreements(&engine, rule, expected))
         .collect();
-    assert!(table.rules.len() > 200);
+    assert!(rules.len() > 200);
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
+}
+
+#[test]
+fn every_default_rule_decides_as_the_original_does() {
+    let table = Table::read();
+    assert_decides_like(&table, &table.rules, PolicyOptions::default());
+}
+
+#[test]
+fn every_default_rule_decides_as_the_original_does_with_the_defaults_of_earlier_releases() {
+    let table = Table::read();
+    let options = PolicyOptions {
+        enforce_new_defaults: false,
+    };
+    assert_decides_like(&table, &table.old_rules, options);
 }
 
 #[test]

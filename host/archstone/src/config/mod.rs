@@ -114,7 +114,7 @@ impl Config {
             plugin_cache: source.path("archstone", "plugin_cache")?,
             policy_files: policy_files(source, files)?,
             policy: PolicyOptions {
-                enforce_scope: source.bool("oslo_policy", "enforce_scope", true)?,
+                enforce_new_defaults: source.bool("oslo_policy", "enforce_new_defaults", true)?,
             },
             identity: identity(source)?,
             hashing: hashing(source)?,

@@ -75,7 +75,8 @@ impl Identity {
             }
             "identity:list_role_assignments_for_tree"
         } else {
-            if let Some(domain_id) = own_domain {
+            // Who may see a tree sees all of it; other lists end at the domain that a token is for.
+        if let Some(domain_id) = own_domain.filter(|_| !query.include_subtree) {
                 target.set("target.domain_id", domain_id.as_str());
             }
             "identity:list_role_assignments"
@@ -83,7 +84,8 @@ impl Identity {
         self.enforce(caller, action, target)?;
         refuse_contradictions(query)?;
         let mut found = self.find_assignments(query).await?;
-        if let Some(domain_id) = own_domain {
+        // Who may see a tree sees all of it; other lists end at the domain that a token is for.
+        if let Some(domain_id) = own_domain.filter(|_| !query.include_subtree) {
             found = self.within_domain(found, domain_id).await?;
         }
         let named = if query.include_names {

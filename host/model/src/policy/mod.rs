@@ -14,20 +14,22 @@ pub use self::{
     parser::SyntaxError,
 };
 
-/// Keystone 30's rules, one JSON object per line: name, check, scope types, operations.
+/// Keystone 30's rules, one JSON object per line: name, check, the check of earlier releases where
+/// it was another, scope types, operations.
 const DEFAULTS: &str = include_str!("defaults.jsonl");
 
 /// How policy is enforced, beside the rules themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicyOptions {
-    /// `[oslo_policy] enforce_scope`: refuse a token whose kind of scope the rule does not name.
-    pub enforce_scope: bool,
+    /// `[oslo_policy] enforce_new_defaults`: a default rule does not let in whom only the default of
+    /// earlier releases let in.
+    pub enforce_new_defaults: bool,
 }
 
 impl Default for PolicyOptions {
     fn default() -> Self {
         Self {
-            enforce_scope: true,
+            enforce_new_defaults: true,
         }
     }
 }
@@ -36,7 +38,6 @@ impl Default for PolicyOptions {
 #[derive(Debug)]
 pub struct PolicyEngine {
     rules: HashMap<String, Rule>,
-    options: PolicyOptions,
 }
 
 #[derive(Debug)]
@@ -58,7 +59,20 @@ enum TokenScopeKind {
 struct DefaultRule {
     name: String,
     check: String,
+    deprecated: Option<String>,
     scope: Option<Vec<TokenScopeKind>>,
+}
+
+impl DefaultRule {
+    fn parse(&self, options: PolicyOptions) -> Result<Check, PolicyError> {
+        let check = parse_rule(&self.name, &self.check)?;
+        match &self.deprecated {
+            Some(text) if !options.enforce_new_defaults => {
+                Ok(Check::Any(vec![check, parse_rule(&self.name, text)?]))
+            }
+            _ => Ok(check),
+        }
+    }
 }
 
 /// Why policy refused.
@@ -102,7 +116,7 @@ impl PolicyEngine {
         for line in DEFAULTS.lines() {
             let default: DefaultRule =
                 serde_json::from_str(line).map_err(|error| PolicyError::File(error.to_string()))?;
-            let check = parse_rule(&default.name, &default.check)?;
+            let check = default.parse(options)?;
             rules.insert(
                 default.name,
                 Rule {
@@ -127,7 +141,7 @@ impl PolicyEngine {
                 }
             }
         }
-        Ok(Self { rules, options })
+        Ok(Self { rules })
     }
 
     /// Reads a `policy.yaml` (or JSON, which is YAML too).
@@ -159,8 +173,7 @@ impl PolicyEngine {
             .rules
             .get(action)
             .ok_or_else(|| Denied::NoSuchRule(action.to_owned()))?;
-        if self.options.enforce_scope
-            && let Some(scopes) = &rule.scopes
+        if let Some(scopes) = &rule.scopes
             && !scopes.contains(&scope_kind(credentials))
         {
             return Err(Denied::WrongScope(action.to_owned()));
@@ -372,6 +385,23 @@ mod tests {
             engine.enforce(action, &admin, &Target::new()),
             Err(Denied::WrongScope(action.to_owned()))
         );
+    }
+
+    #[test]
+    fn what_earlier_releases_allowed_is_allowed_where_the_operator_says_so() {
+        let options = PolicyOptions {
+            enforce_new_defaults: false,
+        };
+        let action = "identity:ec2_create_credential";
+        let reader = someone(&["reader"]);
+        let own = target(&[("user_id", "ada"), ("target.credential.user_id", "ada")]);
+        let new = PolicyEngine::defaults(PolicyOptions::default()).unwrap();
+        let old = PolicyEngine::defaults(options).unwrap();
+        assert!(new.enforce(action, &reader, &own).is_err());
+        assert!(old.enforce(action, &reader, &own).is_ok());
+        let overrides = [(action.to_owned(), "role:member".to_owned())];
+        let overridden = PolicyEngine::with_overrides(options, overrides.into()).unwrap();
+        assert!(overridden.enforce(action, &reader, &own).is_err());
     }
 
     #[test]
