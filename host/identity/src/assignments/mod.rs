@@ -75,8 +75,7 @@ impl Identity {
             }
             "identity:list_role_assignments_for_tree"
         } else {
-            // Who may see a tree sees all of it; other lists end at the domain that a token is for.
-        if let Some(domain_id) = own_domain.filter(|_| !query.include_subtree) {
+            if let Some(domain_id) = own_domain {
                 target.set("target.domain_id", domain_id.as_str());
             }
             "identity:list_role_assignments"
