@@ -164,6 +164,25 @@ impl Identity {
             }
         }
     }
+
+    /// The domain whose users or groups a caller gets who asks for those of none; `None` for all
+    /// domains.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where domains may have drivers of their own, so that there is no list of
+    /// all, and the token tells of no domain.
+    pub(crate) fn listed_domain(&self, caller: &Caller) -> Result<Option<DomainId>> {
+        match &caller.token.scope {
+            TokenScope::Domain(domain) => Ok(Some(domain.id.clone())),
+            TokenScope::Project(project) if self.options.domain_specific_drivers => {
+                Ok(Some(project.domain.id.clone()))
+            }
+            TokenScope::Unscoped if self.options.domain_specific_drivers => Err(
+                Error::unauthenticated("a list of all domains' users or groups was asked for"),
+            ),
+            TokenScope::Project(_) | TokenScope::System | TokenScope::Unscoped => Ok(None),
+        }
+    }
 }
 
 /// What policy rules may read of a token.

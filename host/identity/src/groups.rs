@@ -52,7 +52,7 @@ impl Identity {
         }
         self.enforce(caller, "identity:list_groups", target)?;
         if filter.domain_id.is_none() {
-            filter.domain_id = own_domain.cloned();
+            filter.domain_id = self.listed_domain(caller)?;
         }
         filter.page = self.page_of(filter.page, None);
         if let Some(marker) = &filter.page.marker {

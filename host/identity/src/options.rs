@@ -27,6 +27,8 @@ pub struct Options {
     pub receipt_lifetime: TimeDelta,
     /// `[identity] default_domain_id`
     pub default_domain_id: DomainId,
+    /// `[identity] domain_specific_drivers_enabled`: users and groups are listed domain by domain.
+    pub domain_specific_drivers: bool,
     /// `[DEFAULT] list_limit`: the most entries a list gives.
     pub list_limit: Option<u64>,
     /// `[application_credential] user_limit`; `None` for no limit.
@@ -116,6 +118,7 @@ impl Default for Options {
             revocation_buffer: TimeDelta::minutes(30),
             receipt_lifetime: TimeDelta::minutes(5),
             default_domain_id: DomainId::new("default"),
+            domain_specific_drivers: false,
             list_limit: None,
             application_credential_user_limit: None,
             credential_user_limit: None,

@@ -204,6 +204,11 @@ fn identity(source: &Source) -> Result<Options> {
         default_domain_id: source
             .text("identity", "default_domain_id")?
             .map_or(defaults.default_domain_id, Into::into),
+        domain_specific_drivers: source.bool(
+            "identity",
+            "domain_specific_drivers_enabled",
+            defaults.domain_specific_drivers,
+        )?,
         list_limit: list_limit("DEFAULT")?,
         application_credential_user_limit: limit("application_credential")?,
         credential_user_limit: limit("credential")?,
