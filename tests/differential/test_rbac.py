@@ -36,7 +36,7 @@ def originals(request, tmp_path_factory):
     with ThreadPoolExecutor(os.cpu_count()) as recorders:
         yield {
             (table.name, piece): recorders.submit(
-                recording.record, piece, table.config, tmp_path_factory.mktemp(piece) / "keystone"
+                recording.record, table, piece, tmp_path_factory.mktemp(piece) / "keystone"
             )
             for table, piece in chosen
         }
@@ -56,7 +56,7 @@ def test_the_table_is_current(table, piece, request):
 @EACH_PIECE
 def test_everybody_may_do_what_python_keystone_lets_them(table, piece, target_class, tmp_path, known, request):
     key, expected = table.read().get(piece, (None, None))
-    if key != recording.key(piece, table.config):
+    if key != asking.key(piece, table.config):
         pytest.fail(f"{table.file.name} is too old for {piece}: run `python -m differential.rbac`", pytrace=False)
     with target_class(tmp_path / "target", table.config) as server:
         try:
@@ -85,7 +85,7 @@ def test_every_difference_that_is_known_still_occurs(known, request):
 def test_a_rendered_table_can_be_read_again():
     piece = "domains"
     cells = [[*["200 [a, b]", "200", "200 []", "403"], *["."] * (len(PERSONAS) - 4)] for _ in pieces()[piece]]
-    key = recording.key(piece, {})
+    key = asking.key(piece, {})
     assert parse(render({}, {piece: cells})) == {piece: (key, cells)}
 
 

@@ -58,7 +58,7 @@ impl Identity {
         user_id: &UserId,
         project_id: &ProjectId,
     ) -> Result<Ec2Credential> {
-        let target = Target::new().with("target.credential.user_id", user_id.as_str());
+        let target = ec2_target(user_id, user_id);
         self.enforce(caller, "identity:ec2_create_credential", target)?;
         self.store.user(user_id).await?;
         self.store.project(project_id).await?;
@@ -116,7 +116,7 @@ impl Identity {
     ) -> Result<Credential> {
         let id: CredentialId = ec2_credential_id(access);
         let sealed = self.store.credential(&id).await?;
-        let target = Target::new().with("target.credential.user_id", sealed.user_id.as_str());
+        let target = ec2_target(user_id, &sealed.user_id);
         self.enforce(caller, action, target)?;
         self.store.user(user_id).await?;
         if sealed.kind != EC2 {
@@ -125,6 +125,14 @@ impl Identity {
         refuse_delegated(caller)?;
         self.open_credential(sealed)
     }
+}
+
+/// What policy sees: the user in the path, whom the defaults of earlier releases ask for as well, and
+/// whose the keys are.
+fn ec2_target(user_id: &UserId, owner: &UserId) -> Target {
+    Target::new()
+        .with("user_id", user_id.as_str())
+        .with("target.credential.user_id", owner.as_str())
 }
 
 impl From<Credential> for Ec2Credential {

@@ -10,10 +10,10 @@ from differential.rbac.table import TABLES, render
 
 
 def original(table, piece, directory):
-    cells = recording.kept(piece, table.config)
+    cells = recording.kept(table, piece)
     if cells is None:
         print(f"asking {table.name}, {piece}", flush=True)
-        cells = recording.record(piece, table.config, directory / table.name / piece)
+        cells = recording.record(table, piece, directory / table.name / piece)
     return cells
 
 

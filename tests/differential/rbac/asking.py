@@ -1,16 +1,25 @@
 """Asks one server a piece of the table: every persona every operation, each in the world as it was made."""
 
+import hashlib
 import json
 
 from differential.compare import MACHINE_MADE
 from differential.rbac.operations import pieces, references
 from differential.rbac.personas import OF_EVERY_KIND, PERSONAS
-from differential.rbac.world import IDS, World, thing_at_the_end
+from differential.rbac.world import IDS, PROLOGUE, World, needed, recipes, thing_at_the_end
 from differential.recording import sent
 from differential.script import Side
 
 #: The cell of a persona that was not asked.
 NOT_ASKED = "."
+
+
+def key(piece, config):
+    """Changes with what is asked, by whom, and in which world."""
+    rows, everybody = pieces()[piece], [persona.name for persona in PERSONAS]
+    things = needed([*everybody, *(name for row in rows for name in things_of(row))])
+    told = repr((rows, {name: recipes()[name] for name in things}, everybody, PROLOGUE.read_text(), config))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def answers(piece, server):

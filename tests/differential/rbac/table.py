@@ -6,9 +6,9 @@ A cell is a status; a letter after it tells which of the sets under the row a li
 from dataclasses import dataclass
 from pathlib import Path
 
+from differential.rbac.asking import key
 from differential.rbac.operations import pieces
 from differential.rbac.personas import PERSONAS
-from differential.rbac.recording import key
 
 #: Options of both servers: a piece takes Python Keystone longer than tokens last by default.
 PATIENT = {"token": {"expiration": 36000}}
