@@ -9,6 +9,7 @@ mod body;
 mod caller;
 mod catalog;
 mod credentials;
+mod domain_configs;
 mod domains;
 mod ec2_credentials;
 mod ec2_tokens;

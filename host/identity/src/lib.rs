@@ -14,6 +14,7 @@ mod bootstrap;
 mod caller;
 mod catalog;
 mod credentials;
+mod domain_configs;
 mod domains;
 mod ec2_credentials;
 mod endpoint_filters;
@@ -64,7 +65,7 @@ pub use crate::{
     groups::{GroupChange, GroupCreation},
     limits::{LimitCreation, RegisteredLimitCreation},
     oauth1::{ConsumerChange, ConsumerCreation, IssuedOAuthToken, OAuthRequest},
-    options::{FederationOptions, Options},
+    options::{DomainConfigOptions, FederationOptions, Options},
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
     policies::PolicyDocumentCreation,

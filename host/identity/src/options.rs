@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use archstone_model::{id::DomainId, limit::EnforcementModel};
+use archstone_model::{
+    domain_config::{ConfigOptions, SERVER_OPTIONS, SupportedOptions},
+    id::DomainId,
+    limit::EnforcementModel,
+};
 use chrono::TimeDelta;
 
 /// Settings of the service layer. The binary fills them from `keystone.conf`.
@@ -62,6 +66,31 @@ pub struct Options {
     /// `[DEFAULT] max_db_limit`: the most entries of a list that a client gets at once.
     pub max_db_limit: u64,
     pub federation: FederationOptions,
+    pub domain_config: DomainConfigOptions,
+}
+
+/// What domains may have configurations of their own for.
+#[derive(Debug, Clone)]
+pub struct DomainConfigOptions {
+    /// With `[domain_config] additional_whitelisted_options` and `additional_sensitive_options`.
+    pub supported: SupportedOptions,
+    /// What the server is configured with.
+    pub defaults: ConfigOptions,
+}
+
+impl Default for DomainConfigOptions {
+    fn default() -> Self {
+        let mut defaults = ConfigOptions::default();
+        for (group, options) in &SERVER_OPTIONS {
+            for option in *options {
+                defaults.insert(group, option.name, option.kind.into());
+            }
+        }
+        Self {
+            supported: SupportedOptions::default(),
+            defaults,
+        }
+    }
 }
 
 /// Settings of federated logins.
@@ -131,6 +160,7 @@ impl Default for Options {
             return_all_endpoints_if_no_filter: true,
             enforcement_model: EnforcementModel::default(),
             federation: FederationOptions::default(),
+            domain_config: DomainConfigOptions::default(),
             max_db_limit: 1000,
         }
     }

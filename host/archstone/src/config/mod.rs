@@ -1,6 +1,7 @@
 //! `keystone.conf` and Archstone's own section in it, overridden by the environment. Nothing else
 //! in Archstone knows this file.
 
+mod domain_config;
 mod error;
 mod files;
 mod ini;
@@ -253,6 +254,7 @@ fn identity(source: &Source) -> Result<Options> {
             defaults.enforcement_model,
         )?,
         federation: federation(source, defaults.federation)?,
+        domain_config: domain_config::domain_config(source)?,
         max_db_limit: source
             .integer("DEFAULT", "max_db_limit", 0..)?
             .unwrap_or(defaults.max_db_limit),
