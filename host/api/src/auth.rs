@@ -2,7 +2,7 @@
 
 use archstone_identity::{
     AuthRequest, Caller, CatalogService, Delegation, DomainRef, IssuedToken, OAuthRequest,
-    TokenScope, UserRef, ValidToken, ValidationOptions,
+    RevocationReach, TokenScope, UserRef, ValidToken, ValidationOptions,
 };
 use archstone_model::{federation::ServiceProvider, secret::Secret};
 use axum::{
@@ -115,17 +115,23 @@ async fn validate(
     )
 }
 
-/// Revokes a token.
+/// Revokes a token, and those made from it unless `cascade` is false.
 #[utoipa::path(delete, path = "/auth/tokens", tag = "authentication",
-    params(("X-Subject-Token" = String, Header, description = "The token to revoke")),
+    params(("X-Subject-Token" = String, Header, description = "The token to revoke"),
+        ("cascade" = Option<bool>, Query)),
     responses((status = 204)))]
 async fn revoke(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     SubjectToken(subject): SubjectToken,
+    query: ListQuery,
 ) -> Result<StatusCode> {
+    let reach = match query.bool("cascade") {
+        Some(false) => RevocationReach::TokenOnly,
+        Some(true) | None => RevocationReach::WithDescendants,
+    };
     app.identity
-        .revoke_token(&caller, subject.as_deref())
+        .revoke_token(&caller, subject.as_deref(), reach)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -22,6 +22,7 @@ mod identity_providers;
 mod json_home;
 mod limits;
 mod links;
+mod malformed_urls;
 mod mappings;
 mod oauth1;
 mod oauth1_grants;

@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials,
     domain_configs, domains, ec2_credentials, ec2_tokens, endpoint_filters, federated_login,
-    groups, health, identity_providers, limits, mappings, oauth1, oauth1_grants, oauth2,
-    policies, project_tags, projects, retired, revocations, roles, service_providers, trusts,
-    users, versions,
+    groups, health, identity_providers, limits, malformed_urls, mappings, oauth1, oauth1_grants,
+    oauth2, policies, project_tags, projects, retired, revocations, roles, service_providers,
+    trusts, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -64,6 +64,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(federated_login::routes())
                 .merge(trusts::routes())
                 .merge(revocations::routes())
+                .merge(malformed_urls::routes())
                 .merge(retired::routes()),
         )
 }

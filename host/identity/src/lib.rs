@@ -75,7 +75,7 @@ pub use crate::{
         Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope,
         TrustDelegation, UserRef, ValidToken,
     },
-    tokens::ValidationOptions,
+    tokens::{RevocationReach, ValidationOptions},
     trusts::TrustCreation,
     users::{UserChange, UserCreation},
 };
