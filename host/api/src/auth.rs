@@ -2,9 +2,9 @@
 
 use archstone_identity::{
     AuthRequest, Caller, CatalogService, Delegation, DomainRef, IssuedToken, OAuthRequest,
-    RevocationReach, TokenScope, UserRef, ValidToken, ValidationOptions,
+    RemoteUser, RevocationReach, TokenScope, UserRef, ValidToken, ValidationOptions,
 };
-use archstone_model::{federation::ServiceProvider, secret::Secret};
+use archstone_model::{federation::ServiceProvider, mapping::Assertion, secret::Secret};
 use axum::{
     Json,
     extract::State,
@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    assertion::TrustedAssertion,
+    assertion::{TrustedAssertion, TrustedVariables},
     body::RawBody,
     caller::{Authenticated, SubjectToken},
     domains::DomainView,
@@ -52,6 +52,7 @@ async fn issue(
     headers: HeaderMap,
     query: ListQuery,
     TrustedAssertion(assertion): TrustedAssertion,
+    TrustedVariables(variables): TrustedVariables,
     RawBody(body): RawBody,
 ) -> Result {
     let auth = body
@@ -71,8 +72,18 @@ async fn issue(
         authorization: authorization(&headers),
     });
     request.assertion = assertion;
+    request.remote_user = remote_user(&variables);
     let issued = app.identity.authenticate(request).await?;
     answer(&app, &issued, !query.has("nocatalog")).await
+}
+
+/// Whom a web server in front of this one has logged in.
+fn remote_user(variables: &Assertion) -> Option<RemoteUser> {
+    let given = |name| variables.get(name).filter(|text| !text.is_empty());
+    Some(RemoteUser {
+        name: given("REMOTE_USER")?.to_owned(),
+        domain: given("REMOTE_DOMAIN").map(str::to_owned),
+    })
 }
 
 /// The answer to a login that worked.
