@@ -20,6 +20,7 @@ import requests
 from harness import saml
 
 ROOT = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 ADMIN_PASSWORD = "the-admin-of-the-tests"
 START_LIMIT_S = 60
 STOP_LIMIT_S = 15
@@ -260,10 +261,12 @@ class PythonKeystone(Server):
         return {**super().environment(), "OS_KEYSTONE_CONFIG_FILES": str(self.config_file)}
 
     def command_line(self):
+        told_of_clients = "assertion_header_prefix" in self.config.get("archstone", {})
         return [
             str(self.bin / "uwsgi"),
             "--http-socket", f"127.0.0.1:{self.port}",
-            "--module", "keystone.wsgi.api:application",
+            "--pythonpath", str(TESTS),
+            "--module", f"{'harness.behind_web_server' if told_of_clients else 'keystone.wsgi.api'}:application",
             # One request after the other: of two at once, one made its project in the other's domain.
             "--master", "--processes", "1", "--threads", "1",
             "--lazy-apps", "--die-on-term", "--need-app", "--buffer-size", "65535", "--post-buffering", "65536",

@@ -52,6 +52,40 @@ def test_keys_do_not_borrow_another_users_application_credential(admin, project,
     show_signature(admin, "borrowed").fails(401)
 
 
+def trust_of(admin, project, trustor, trustee, impersonation=True, **attributes):
+    role = {"roles": [{"name": "reader"}], "project_id": project, "impersonation": impersonation, **attributes}
+    return admin.post("/OS-TRUST/trusts", trust={"trustor_user_id": trustor, "trustee_user_id": trustee, **role}).ok()["trust"]["id"]
+
+
+@pytest.mark.archstone_only
+def test_keys_do_not_borrow_a_trust_between_others(admin, project, alice):
+    """Python Keystone takes anybody's keys that name a trust which impersonates for the trustee's."""
+    trustee, eve = make_user(admin, "trustee", project, "reader"), make_user(admin, "eve", project, "reader")
+    trust = trust_of(client_of(admin, alice, "alice", project), project, alice, trustee)
+    keys_of(client_of(admin, eve, "eve", project), eve, project, "eavesdropped", trust_id=trust).ok()
+    show_signature(admin, "eavesdropped").fails(401)
+
+
+@pytest.mark.archstone_only
+def test_keys_under_a_trust_give_no_more_tokens_than_the_trust(admin, project, alice):
+    """Python Keystone does not count tokens that keys give."""
+    twice = make_user(admin, "twice", project, "reader")
+    trust = trust_of(client_of(admin, alice, "alice", project), project, alice, twice, False, remaining_uses=2)
+    keys_of(client_of(admin, twice, "twice", project), twice, project, "counted", trust_id=trust).ok()
+    for _ in range(2):
+        show_signature(admin, "counted").ok()
+    show_signature(admin, "counted").fails(404)
+
+
+@pytest.mark.archstone_only
+def test_keys_under_a_trust_do_not_skip_the_trustees_second_factor(admin, project, alice):
+    rules = {"multi_factor_auth_enabled": True, "multi_factor_auth_rules": [["password", "totp"]]}
+    careful = make_user(admin, "careful", project, "reader", options=rules)
+    own = client_of(admin, alice, "alice", project)
+    keys_of(own, alice, project, "shortcut", trust_id=trust_of(own, project, alice, careful)).ok()
+    show_signature(admin, "shortcut").fails(401)
+
+
 @pytest.mark.archstone_only
 def test_keys_do_not_borrow_another_users_grant(admin, project, alice):
     """Python Keystone takes the grant, bounded by the roles of whose keys they are."""

@@ -56,7 +56,18 @@ impl TrustedProxies {
             }
             assertion.add_header(name, short, text(value.as_bytes()));
         }
-        Ok(assertion.beginning_with(&self.attribute_prefix))
+        Ok(assertion)
+    }
+}
+
+/// All that a trusted proxy says with a request; nothing from anybody else.
+pub(crate) fn trusted(parts: &Parts, app: &App) -> Result<Assertion, ApiError> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    match (&app.options.trusted_proxies, peer) {
+        (Some(proxies), Some(ConnectInfo(peer))) if proxies.trusts(peer.ip()) => {
+            proxies.read(&parts.headers)
+        }
+        _ => Ok(Assertion::default()),
     }
 }
 
@@ -68,7 +79,8 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
-/// The assertion that a trusted proxy sent with a request; an empty one from anybody else.
+/// The assertion of an identity provider that a trusted proxy sent with a request; an empty one from
+/// anybody else.
 #[derive(Debug)]
 pub(crate) struct TrustedAssertion(pub Assertion);
 
@@ -81,14 +93,29 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let app = App::from_ref(state);
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let assertion = match (&app.options.trusted_proxies, peer) {
-            (Some(proxies), Some(ConnectInfo(peer))) if proxies.trusts(peer.ip()) => {
-                proxies.read(&parts.headers)?
-            }
-            _ => Assertion::default(),
-        };
-        Ok(Self(assertion))
+        let assertion = trusted(parts, &app)?;
+        Ok(Self(match &app.options.trusted_proxies {
+            Some(proxies) => assertion.beginning_with(&proxies.attribute_prefix),
+            None => assertion,
+        }))
+    }
+}
+
+/// What a web server that Keystone runs in tells it of a connection, as a trusted proxy says it:
+/// `SSL_CLIENT_CERT`, `REMOTE_USER` and the like. Their names are fixed, so that no
+/// `[federation] assertion_prefix` hides them.
+#[derive(Debug)]
+pub(crate) struct TrustedVariables(pub Assertion);
+
+impl<S> FromRequestParts<S> for TrustedVariables
+where
+    App: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        trusted(parts, &App::from_ref(state)).map(Self)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use archstone_identity::{
     AuthRequest, Caller, CatalogService, Delegation, DomainRef, IssuedToken, OAuthRequest,
-    TokenScope, UserRef, ValidToken, ValidationOptions,
+    RemoteUser, RevocationReach, TokenScope, UserRef, ValidToken, ValidationOptions,
 };
-use archstone_model::{federation::ServiceProvider, secret::Secret};
+use archstone_model::{federation::ServiceProvider, mapping::Assertion, secret::Secret};
 use axum::{
     Json,
     extract::State,
@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    assertion::TrustedAssertion,
+    assertion::{TrustedAssertion, TrustedVariables},
     body::RawBody,
     caller::{Authenticated, SubjectToken},
     domains::DomainView,
@@ -52,6 +52,7 @@ async fn issue(
     headers: HeaderMap,
     query: ListQuery,
     TrustedAssertion(assertion): TrustedAssertion,
+    TrustedVariables(variables): TrustedVariables,
     RawBody(body): RawBody,
 ) -> Result {
     let auth = body
@@ -71,8 +72,18 @@ async fn issue(
         authorization: authorization(&headers),
     });
     request.assertion = assertion;
+    request.remote_user = remote_user(&variables);
     let issued = app.identity.authenticate(request).await?;
     answer(&app, &issued, !query.has("nocatalog")).await
+}
+
+/// Whom a web server in front of this one has logged in.
+fn remote_user(variables: &Assertion) -> Option<RemoteUser> {
+    let given = |name| variables.get(name).filter(|text| !text.is_empty());
+    Some(RemoteUser {
+        name: given("REMOTE_USER")?.to_owned(),
+        domain: given("REMOTE_DOMAIN").map(str::to_owned),
+    })
 }
 
 /// The answer to a login that worked.
@@ -115,17 +126,23 @@ async fn validate(
     )
 }
 
-/// Revokes a token.
+/// Revokes a token, and those made from it unless `cascade` is false.
 #[utoipa::path(delete, path = "/auth/tokens", tag = "authentication",
-    params(("X-Subject-Token" = String, Header, description = "The token to revoke")),
+    params(("X-Subject-Token" = String, Header, description = "The token to revoke"),
+        ("cascade" = Option<bool>, Query)),
     responses((status = 204)))]
 async fn revoke(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     SubjectToken(subject): SubjectToken,
+    query: ListQuery,
 ) -> Result<StatusCode> {
+    let reach = match query.bool("cascade") {
+        Some(false) => RevocationReach::TokenOnly,
+        Some(true) | None => RevocationReach::WithDescendants,
+    };
     app.identity
-        .revoke_token(&caller, subject.as_deref())
+        .revoke_token(&caller, subject.as_deref(), reach)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

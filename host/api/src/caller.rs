@@ -1,14 +1,17 @@
-//! Who is asking: the extractor that turns `X-Auth-Token` into a validated caller.
+//! Who is asking: the extractor that turns `X-Auth-Token`, or a certificate, into a validated caller.
 
-use archstone_identity::{Caller, RequestLine};
+use archstone_identity::{
+    Caller, DomainReference, Error, ProjectReference, RequestLine, RequestedScope,
+};
 use axum::{
     extract::{FromRef, FromRequestParts, OriginalUri},
     http::request::Parts,
 };
 
-use crate::{App, error::ApiError};
+use crate::{App, assertion::trusted, error::ApiError};
 
-/// A caller whose token is valid. A handler that takes one cannot run without.
+/// A caller whose token is valid, or whose certificate counts in its place. A handler that takes one
+/// cannot run without.
 #[derive(Debug)]
 pub struct Authenticated(pub Caller);
 
@@ -31,6 +34,17 @@ where
             method: parts.method.as_str(),
             path: uri.path().trim_end_matches('/'),
         };
+        if token.is_none() {
+            let variables = trusted(parts, &app)?;
+            if let Some(issuer) = app.identity.trusted_issuer(&variables) {
+                let scope = scope_in_headers(parts)?;
+                let caller = app
+                    .identity
+                    .caller_by_certificate(issuer, &variables, &scope, request)
+                    .await?;
+                return Ok(Self(caller));
+            }
+        }
         Ok(Self(app.identity.caller(token, request).await?))
     }
 }
@@ -45,6 +59,31 @@ impl<S: Send + Sync> FromRequestParts<S> for SubjectToken {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Self(header(parts, "x-subject-token").map(str::to_owned)))
     }
+}
+
+/// What a request without a token is for.
+fn scope_in_headers(parts: &Parts) -> Result<RequestedScope, Error> {
+    let given = |name| header(parts, name).filter(|text| !text.is_empty());
+    let domain = |id, name| match (given(id), given(name)) {
+        (Some(id), _) => Some(DomainReference::Id(id.into())),
+        (None, Some(name)) => Some(DomainReference::Name(name.to_owned())),
+        (None, None) => None,
+    };
+    if let Some(id) = given("x-project-id") {
+        return Ok(RequestedScope::Project(ProjectReference::Id(id.into())));
+    }
+    if let Some(name) = given("x-project-name") {
+        let domain = domain("x-project-domain-id", "x-project-domain-name").ok_or_else(|| {
+            Error::invalid("Neither Project Domain ID nor Project Domain Name was provided.")
+        })?;
+        return Ok(RequestedScope::Project(ProjectReference::Name {
+            name: name.to_owned(),
+            domain,
+        }));
+    }
+    domain("x-domain-id", "x-domain-name")
+        .map(RequestedScope::Domain)
+        .ok_or_else(|| Error::missing_attribute("project or domain", "scope"))
 }
 
 fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {

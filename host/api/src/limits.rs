@@ -37,7 +37,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
             delete_registered
         ))
         .routes(routes!(list, create))
-        .routes(routes!(show_model))
+        .routes(routes!(show_model, update_model, delete_model))
         .routes(routes!(show, update, delete))
 }
 
@@ -222,6 +222,27 @@ async fn show_model(
     Ok(Json(json!({
         "model": { "name": model.name(), "description": model.description() },
     })))
+}
+
+/// The path that shows the model is also that of a limit of this id, which there never is.
+const MODEL: &str = "model";
+
+/// Changes no limit: none has this id.
+#[utoipa::path(patch, path = "/limits/model", tag = "limits", request_body = LimitUpdateRequest,
+    responses((status = 404)))]
+async fn update_model(
+    app: State<App>,
+    caller: Authenticated,
+    base_url: BaseUrl,
+    body: Body<LimitUpdateRequest>,
+) -> Result<Json<Value>> {
+    update(app, caller, base_url, Path(MODEL.into()), body).await
+}
+
+/// Deletes no limit: none has this id.
+#[utoipa::path(delete, path = "/limits/model", tag = "limits", responses((status = 404)))]
+async fn delete_model(app: State<App>, caller: Authenticated) -> Result<StatusCode> {
+    delete(app, caller, Path(MODEL.into())).await
 }
 
 /// Shows a limit.

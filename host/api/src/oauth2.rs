@@ -1,7 +1,8 @@
-//! `/v3/OS-OAUTH2/token`: the token endpoint of OAuth 2.0 for client credentials, where a client is an
-//! application credential. Errors have the shape of RFC 6749, section 5.2.
+//! `/v3/OS-OAUTH2/token`: the token endpoint of OAuth 2.0 for client credentials. A client is an
+//! application credential with its secret, or a user with a certificate (RFC 8705). Errors have the
+//! shape of RFC 6749, section 5.2.
 
-use archstone_identity::{AuthRequest, Error};
+use archstone_identity::{AuthRequest, ClientCertificate, Error, UnusableCertificate};
 use archstone_model::secret::Secret;
 use axum::{
     Json,
@@ -15,7 +16,10 @@ use serde_json::json;
 use url::form_urlencoded;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, error::ApiError, oauth1::authorization};
+use crate::{App, assertion::TrustedVariables, error::ApiError, oauth1::authorization};
+
+/// Where a web server that ends TLS puts the certificate of a client.
+const CERTIFICATE: &str = "SSL_CLIENT_CERT";
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(token, no_get, no_put, no_patch, no_delete))
@@ -26,7 +30,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     request_body(content = String, content_type = "application/x-www-form-urlencoded",
         description = "`grant_type=client_credentials`, and the client's id and secret where they are in no Basic authorization"),
     responses((status = 200, description = "The token"), (status = 401, description = "The client was not accepted")))]
-async fn token(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, Fault> {
+async fn token(
+    State(app): State<App>,
+    headers: HeaderMap,
+    TrustedVariables(variables): TrustedVariables,
+    body: Bytes,
+) -> Result<Response, Fault> {
     let form = Form::read(&headers, &body);
     match form.get("grant_type") {
         None => {
@@ -43,22 +52,29 @@ async fn token(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Resul
             ));
         }
     }
-    let client = Client::of(&headers, &form).ok_or_else(Fault::unknown_client)?;
-    if !app.identity.accepts_client_secrets() {
-        return Err(Fault::unknown_client());
-    }
-    let login = json!({
-        "identity": {
-            "methods": ["application_credential"],
-            // Logging in is what the secret was sent for.
-            "application_credential": { "id": client.id, "secret": client.secret.expose() },
-        },
-    });
-    let members = login.as_object().ok_or_else(Fault::unknown_client)?;
-    let issued = app
-        .identity
-        .authenticate(AuthRequest::from_body(members, None)?)
-        .await?;
+    let certificate = variables.get(CERTIFICATE).filter(|text| !text.is_empty());
+    let client = Client::of(&headers, &form, certificate).ok_or_else(Fault::unknown_client)?;
+    let issued = match client.proof {
+        ClientProof::Certificate(certificate) if app.identity.accepts_client_certificates() => app
+            .identity
+            .token_for_certificate(&client.id.into(), certificate)
+            .await
+            .map_err(Fault::without_reason)?,
+        ClientProof::Secret(secret) if app.identity.accepts_client_secrets() => {
+            let login = json!({
+                "identity": {
+                    "methods": ["application_credential"],
+                    // Logging in is what the secret was sent for.
+                    "application_credential": { "id": client.id, "secret": secret.expose() },
+                },
+            });
+            let members = login.as_object().ok_or_else(Fault::unknown_client)?;
+            app.identity
+                .authenticate(AuthRequest::from_body(members, None)?)
+                .await?
+        }
+        _ => return Err(Fault::unknown_client()),
+    };
     let answer = json!({
         // Handing the token to the client is what this answer is for.
         "access_token": issued.token.expose(),
@@ -123,20 +139,28 @@ impl Form {
 /// Who asks, with the proof.
 struct Client {
     id: String,
-    secret: Secret,
+    proof: ClientProof,
+}
+
+enum ClientProof {
+    Secret(Secret),
+    Certificate(Result<ClientCertificate, UnusableCertificate>),
 }
 
 impl Client {
-    /// The client in the Basic authorization, or else in the form.
-    fn of(headers: &HeaderMap, form: &Form) -> Option<Self> {
-        let (id, secret) = basic(headers).or_else(|| {
-            let secret = form.get("client_secret")?.to_owned();
-            Some((form.get("client_id")?.to_owned(), secret))
-        })?;
-        (!id.is_empty() && !secret.is_empty()).then(|| Self {
-            id,
-            secret: Secret::new(secret),
-        })
+    /// The client in the form, if there is a certificate; or else the one in the Basic
+    /// authorization, or in the form, with a secret.
+    fn of(headers: &HeaderMap, form: &Form, certificate: Option<&str>) -> Option<Self> {
+        let named = |id: String, proof| (!id.is_empty()).then_some(Self { id, proof });
+        let in_form = |name| form.get(name).map(str::to_owned);
+        if let Some(text) = certificate {
+            let certificate = ClientCertificate::read(text);
+            return named(in_form("client_id")?, ClientProof::Certificate(certificate));
+        }
+        let (id, secret) = basic(headers)
+            .or_else(|| Some((in_form("client_id")?, in_form("client_secret")?)))
+            .filter(|(_, secret)| !secret.is_empty())?;
+        named(id, ClientProof::Secret(Secret::new(secret)))
     }
 }
 
@@ -179,6 +203,15 @@ impl Fault {
             "invalid_client",
             "Client authentication failed.",
         )
+    }
+
+    /// A failed login with a certificate, of which the client learns nothing.
+    fn without_reason(error: Error) -> Self {
+        let fault = Self::from(error);
+        match fault.status {
+            StatusCode::UNAUTHORIZED => Self::unknown_client(),
+            _ => fault,
+        }
     }
 
     fn wrong_method() -> Self {
@@ -241,14 +274,28 @@ mod tests {
         let authorized = headers(&[(header::AUTHORIZATION, "Basic aWQ6c2Vj:cmV0")]);
         assert!(basic(&authorized).is_none());
         let authorized = headers(&[(header::AUTHORIZATION, "basic aWQ6c2VjOnJldA==")]);
-        let client = Client::of(&authorized, &form).unwrap();
-        assert_eq!(
-            (client.id.as_str(), client.secret.expose()),
-            ("id", "sec:ret")
-        );
-        let client = Client::of(&HeaderMap::new(), &form).unwrap();
-        assert_eq!(client.id, "form");
-        assert!(Client::of(&HeaderMap::new(), &Form::default()).is_none());
+        let secret = |headers, form, certificate| {
+            let client = Client::of(headers, form, certificate)?;
+            match client.proof {
+                ClientProof::Secret(secret) => Some((client.id, secret.expose().to_owned())),
+                ClientProof::Certificate(_) => None,
+            }
+        };
+        let pair = |id: &str, secret: &str| Some((id.to_owned(), secret.to_owned()));
+        assert_eq!(secret(&authorized, &form, None), pair("id", "sec:ret"));
+        let nothing = HeaderMap::new();
+        assert_eq!(secret(&nothing, &form, None), pair("form", "form secret"));
+        assert_eq!(secret(&nothing, &Form::default(), None), None);
+    }
+
+    #[test]
+    fn a_certificate_wins_over_secrets_and_its_client_is_in_the_form() {
+        let authorized = headers(&[(header::AUTHORIZATION, "basic aWQ6c2VjOnJldA==")]);
+        assert!(Client::of(&authorized, &Form::default(), Some("x")).is_none());
+        let form = Form(vec![("client_id".to_owned(), "ada".to_owned())]);
+        let client = Client::of(&authorized, &form, Some("x")).unwrap();
+        assert_eq!(client.id, "ada");
+        assert!(matches!(client.proof, ClientProof::Certificate(Err(_))));
     }
 
     #[test]

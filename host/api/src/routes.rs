@@ -12,10 +12,11 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ApiError, App, application_credentials, assignments, auth, catalog, credentials, domains,
-    ec2_credentials, ec2_tokens, endpoint_filters, federated_login, groups, health,
-    identity_providers, limits, mappings, oauth1, oauth1_grants, oauth2, policies, project_tags,
-    projects, retired, revocations, roles, saml, service_providers, trusts, users, versions,
+    ApiError, App, application_credentials, assignments, auth, catalog, credentials,
+    domain_configs, domains, ec2_credentials, ec2_tokens, endpoint_filters, federated_login,
+    groups, health, identity_providers, limits, malformed_urls, mappings, oauth1, oauth1_grants,
+    oauth2, policies, project_tags, projects, retired, revocations, roles, saml, service_providers,
+    trusts, users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -40,6 +41,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(auth::routes())
                 .merge(users::routes())
                 .merge(domains::routes())
+                .merge(domain_configs::routes())
                 .merge(projects::routes())
                 .merge(project_tags::routes())
                 .merge(groups::routes())
@@ -63,6 +65,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
                 .merge(saml::routes())
                 .merge(trusts::routes())
                 .merge(revocations::routes())
+                .merge(malformed_urls::routes())
                 .merge(retired::routes()),
         )
 }

@@ -12,8 +12,9 @@ use crate::{
     subject::{TokenScope, ValidToken},
 };
 
-/// Someone whose token is valid. There is no other way to make one than
-/// [`Identity::caller`], so holding one is the proof.
+/// Someone whose token is valid, or whose certificate counts in its place. There is no other way to
+/// make one than [`Identity::caller`] and [`Identity::caller_by_certificate`], so holding one is the
+/// proof.
 #[derive(Debug, Clone)]
 pub struct Caller {
     token: Arc<ValidToken>,

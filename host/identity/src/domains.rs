@@ -1,5 +1,7 @@
 //! Domains, which are projects underneath: made, changed, and deleted with what is in them.
 
+use std::collections::BTreeSet;
+
 use archstone_model::{
     Extra,
     entity::Entity,
@@ -8,6 +10,7 @@ use archstone_model::{
     policy::Target,
     project::{Domain, Project, ProjectFilter, ResourceOptions},
     revocation::RevocationEvent,
+    user::GroupFilter,
 };
 
 use crate::{
@@ -123,12 +126,24 @@ impl Identity {
                 "Cannot delete a domain that is enabled, please disable it first.",
             ));
         }
+        let mut losers = BTreeSet::new();
+        let groups = GroupFilter {
+            domain_id: Some(id.clone()),
+            ..GroupFilter::default()
+        };
+        for group in self.store.groups(&groups).await? {
+            losers.extend(self.who_lose_roles_with(&group.id).await?);
+        }
         self.store.delete_domain_with_contents(id).await?;
         self.revoke(RevocationEvent {
             domain_id: Some(id.clone()),
             ..RevocationEvent::at(self.now())
         })
         .await?;
+        for user_id in losers {
+            self.revoke(RevocationEvent::for_user(user_id, self.now()))
+                .await?;
+        }
         self.audit_write(caller, "delete", Entity::Domain, id.as_str());
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! failures never tell more than Keystone's do; the reason that only an operator may know goes to
 //! the log and the audit trail through [`Error::reason`].
 
-use archstone_model::{entity::Entity, secret::Secret};
+use archstone_model::{domain_config::InvalidConfig, entity::Entity, secret::Secret};
 use archstone_store as store;
 
 /// The service layer's result.
@@ -199,5 +199,11 @@ impl From<store::Error> for Error {
             store::Error::Unstorable(_) => Self::Invalid(error.to_string()),
             other => Self::internal(other),
         }
+    }
+}
+
+impl From<InvalidConfig> for Error {
+    fn from(problem: InvalidConfig) -> Self {
+        Self::Refused(format!("Invalid domain specific configuration: {problem}."))
     }
 }

@@ -130,22 +130,30 @@ impl Identity {
             "identity:delete_group",
             group_target(id, Some(&group)),
         )?;
-        let members = self
-            .store
-            .users_of_group(id, &UserFilter::default())
-            .await?;
-        let filter = AssignmentFilter {
-            actors: vec![Actor::Group(id.clone())],
-            ..AssignmentFilter::default()
-        };
-        let had_roles = !self.store.assignments(&filter).await?.is_empty();
+        let losers = self.who_lose_roles_with(id).await?;
         self.store.delete_group(id).await?;
-        for member in members.into_iter().filter(|_| had_roles) {
-            self.revoke(RevocationEvent::for_user(member.id, self.now()))
+        for user_id in losers {
+            self.revoke(RevocationEvent::for_user(user_id, self.now()))
                 .await?;
         }
         self.audit_write(caller, "delete", Entity::Group, id.as_str());
         Ok(())
+    }
+
+    /// The members of a group that has roles, whose tokens end with it.
+    pub(crate) async fn who_lose_roles_with(&self, id: &GroupId) -> Result<Vec<UserId>> {
+        let filter = AssignmentFilter {
+            actors: vec![Actor::Group(id.clone())],
+            ..AssignmentFilter::default()
+        };
+        if self.store.assignments(&filter).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let members = self
+            .store
+            .users_of_group(id, &UserFilter::default())
+            .await?;
+        Ok(members.into_iter().map(|member| member.id).collect())
     }
 
     pub async fn group_members(

@@ -13,7 +13,9 @@ mod aws_signature;
 mod bootstrap;
 mod caller;
 mod catalog;
+mod client_certificate;
 mod credentials;
+mod domain_configs;
 mod domains;
 mod ec2_credentials;
 mod endpoint_filters;
@@ -51,11 +53,13 @@ pub use crate::{
     },
     assignments::{AssignmentQuery, EffectiveAssignment, Named},
     authentication::{
-        AuthRequest, DomainReference, IssuedToken, ProjectReference, RequestedScope, UserReference,
+        AuthRequest, DomainReference, IssuedToken, ProjectReference, RemoteUser, RequestedScope,
+        UserReference,
     },
     bootstrap::{Bootstrap, Bootstrapped},
     caller::{Caller, RequestLine},
     catalog::{CatalogEndpoint, CatalogService},
+    client_certificate::{ClientCertificate, UnusableCertificate},
     credentials::{Credential, CredentialCreation},
     domains::DomainCreation,
     ec2_credentials::Ec2Credential,
@@ -65,7 +69,7 @@ pub use crate::{
     groups::{GroupChange, GroupCreation},
     limits::{LimitCreation, RegisteredLimitCreation},
     oauth1::{ConsumerChange, ConsumerCreation, IssuedOAuthToken, OAuthRequest},
-    options::{FederationOptions, Options},
+    options::{DomainConfigOptions, ExternalUsers, FederationOptions, Options, TokenlessOptions},
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
     policies::PolicyDocumentCreation,
@@ -76,7 +80,7 @@ pub use crate::{
         Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope,
         TrustDelegation, UserRef, ValidToken,
     },
-    tokens::ValidationOptions,
+    tokens::{RevocationReach, ValidationOptions},
     trusts::TrustCreation,
     users::{UserChange, UserCreation},
 };
@@ -167,6 +171,11 @@ impl Identity {
     /// Whether OAuth 2.0 clients can log in with a secret.
     pub fn accepts_client_secrets(&self) -> bool {
         self.options.accept_client_secrets
+    }
+
+    /// Whether OAuth 2.0 clients can log in with a certificate.
+    pub fn accepts_client_certificates(&self) -> bool {
+        self.options.accept_client_certificates
     }
 
     /// How long a token lasts that nothing ends earlier.

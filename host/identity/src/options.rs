@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use archstone_model::{id::DomainId, limit::EnforcementModel};
+use archstone_model::{
+    domain_config::{ConfigOptions, SERVER_OPTIONS, SupportedOptions},
+    id::{DomainId, MappingId, ProtocolId},
+    limit::EnforcementModel,
+};
 use chrono::TimeDelta;
 
 use crate::SamlOptions;
@@ -43,6 +47,10 @@ pub struct Options {
     pub access_token_lifetime: TimeDelta,
     /// `[oauth2] oauth2_authn_methods` has `client_secret_basic`.
     pub accept_client_secrets: bool,
+    /// `[oauth2] oauth2_authn_methods` has `tls_client_auth`.
+    pub accept_client_certificates: bool,
+    /// `[oauth2] oauth2_cert_dn_mapping_id`: the mapping that says whom a certificate names.
+    pub certificate_mapping_id: MappingId,
     /// `[resource] project_name_url_safe` is `strict`
     pub strict_project_names: bool,
     /// `[resource] domain_name_url_safe` is `strict`
@@ -67,6 +75,64 @@ pub struct Options {
     pub max_db_limit: u64,
     pub federation: FederationOptions,
     pub saml: SamlOptions,
+    pub domain_config: DomainConfigOptions,
+    /// `[auth] external`: where users live whom a web server in front knows. Nobody is believed
+    /// unless it is set, though the method is among the default ones.
+    pub external_users: Option<ExternalUsers>,
+    pub tokenless: TokenlessOptions,
+}
+
+/// Where users live whom a web server in front knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExternalUsers {
+    DefaultDomain,
+    /// In the domain that the web server names, or else in the default one.
+    NamedDomain,
+}
+
+/// `[tokenless_auth]`: certificates in place of tokens.
+#[derive(Debug, Clone)]
+pub struct TokenlessOptions {
+    /// The names of authorities whose certificates count.
+    pub trusted_issuers: Vec<String>,
+    /// The variable that holds the issuer's name.
+    pub issuer_attribute: String,
+    /// The protocol that has the mapping, at the identity provider that stands for the issuer.
+    pub protocol_id: ProtocolId,
+}
+
+impl Default for TokenlessOptions {
+    fn default() -> Self {
+        Self {
+            trusted_issuers: Vec::new(),
+            issuer_attribute: "SSL_CLIENT_I_DN".to_owned(),
+            protocol_id: ProtocolId::new("x509"),
+        }
+    }
+}
+
+/// What domains may have configurations of their own for.
+#[derive(Debug, Clone)]
+pub struct DomainConfigOptions {
+    /// With `[domain_config] additional_whitelisted_options` and `additional_sensitive_options`.
+    pub supported: SupportedOptions,
+    /// What the server is configured with.
+    pub defaults: ConfigOptions,
+}
+
+impl Default for DomainConfigOptions {
+    fn default() -> Self {
+        let mut defaults = ConfigOptions::default();
+        for (group, options) in &SERVER_OPTIONS {
+            for option in *options {
+                defaults.insert(group, option.name, option.kind.into());
+            }
+        }
+        Self {
+            supported: SupportedOptions::default(),
+            defaults,
+        }
+    }
 }
 
 /// Settings of federated logins.
@@ -126,6 +192,8 @@ impl Default for Options {
             request_token_lifetime: TimeDelta::hours(8),
             access_token_lifetime: TimeDelta::hours(24),
             accept_client_secrets: true,
+            accept_client_certificates: true,
+            certificate_mapping_id: MappingId::new("oauth2_mapping"),
             strict_project_names: false,
             strict_domain_names: false,
             prohibited_implied_roles: vec!["admin".to_owned()],
@@ -138,6 +206,9 @@ impl Default for Options {
             enforcement_model: EnforcementModel::default(),
             federation: FederationOptions::default(),
             saml: SamlOptions::default(),
+            domain_config: DomainConfigOptions::default(),
+            external_users: None,
+            tokenless: TokenlessOptions::default(),
             max_db_limit: 1000,
         }
     }

@@ -34,6 +34,14 @@ pub struct ValidationOptions {
     pub access_rules_version: Option<f64>,
 }
 
+/// How far revoking a token goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationReach {
+    TokenOnly,
+    /// The tokens made from it, too.
+    WithDescendants,
+}
+
 impl Identity {
     /// Validates a token for a service that was shown it.
     ///
@@ -71,19 +79,26 @@ impl Identity {
         Ok(token)
     }
 
-    /// Revokes a token and those made from it: its own user may, or an administrator.
+    /// Revokes a token: its own user may, or an administrator.
     ///
     /// # Errors
     /// `NotFound` where it is not valid, `ForbiddenAction`.
-    pub async fn revoke_token(&self, caller: &Caller, subject: Option<&str>) -> Result<()> {
+    pub async fn revoke_token(
+        &self,
+        caller: &Caller,
+        subject: Option<&str>,
+        reach: RevocationReach,
+    ) -> Result<()> {
         let subject = subject.ok_or_else(no_token_given)?;
         let token = self.validate(subject, TimeDelta::zero()).await?;
         self.enforce(caller, "identity:revoke_token", token_target(&token))?;
         let audit_id = || token.audit_id().to_owned();
         self.revoke(RevocationEvent::for_token(audit_id(), self.now()))
             .await?;
-        self.revoke(RevocationEvent::for_descendants(audit_id(), self.now()))
-            .await?;
+        if reach == RevocationReach::WithDescendants {
+            self.revoke(RevocationEvent::for_descendants(audit_id(), self.now()))
+                .await?;
+        }
         self.audit_write(caller, "revoke", Entity::Token, token.audit_id());
         Ok(())
     }

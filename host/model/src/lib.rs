@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod catalog_url;
 pub mod clock;
 pub mod credential;
+pub mod domain_config;
 pub mod endpoint_filter;
 pub mod endpoint_policy;
 pub mod entity;

@@ -34,7 +34,10 @@ pub struct PasswordRules {
 /// A regular expression of Python's that passwords must match from their first character on.
 /// Look-around, as in Keystone's documented example, is understood.
 #[derive(Debug, Clone)]
-pub struct PasswordPattern(Regex);
+pub struct PasswordPattern {
+    expression: String,
+    regex: Regex,
+}
 
 /// Why a pattern cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -46,15 +49,23 @@ impl PasswordPattern {
     /// Says where the expression is wrong.
     pub fn new(expression: &str) -> Result<Self, InvalidPattern> {
         // Python's `re.match`.
-        Regex::new(&format!("^(?:{expression})"))
-            .map(Self)
-            .map_err(|error| InvalidPattern(Box::new(error)))
+        let regex = Regex::new(&format!("^(?:{expression})"))
+            .map_err(|error| InvalidPattern(Box::new(error)))?;
+        Ok(Self {
+            expression: expression.to_owned(),
+            regex,
+        })
+    }
+
+    /// The expression as the operator wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.expression
     }
 
     /// A pattern that takes too much backtracking for this password does not match.
     fn matches(&self, password: &Secret) -> bool {
         // The text is looked at, never shown.
-        self.0.is_match(password.expose()).unwrap_or(false)
+        self.regex.is_match(password.expose()).unwrap_or(false)
     }
 }
 

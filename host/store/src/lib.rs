@@ -9,6 +9,7 @@ mod assignments;
 mod catalog;
 mod credentials;
 mod database;
+mod domain_configs;
 mod endpoint_filters;
 mod error;
 mod extra;

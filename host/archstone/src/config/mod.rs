@@ -1,6 +1,7 @@
 //! `keystone.conf` and Archstone's own section in it, overridden by the environment. Nothing else
 //! in Archstone knows this file.
 
+mod domain_config;
 mod error;
 mod files;
 mod ini;
@@ -11,7 +12,9 @@ mod source;
 use std::{collections::HashMap, net::IpAddr, num::NonZeroUsize, path::PathBuf};
 
 use archstone_api::{self as api, CallbackPage, TrustedProxies};
-use archstone_identity::{FederationOptions, HashAlgorithm, HashOptions, Options};
+use archstone_identity::{
+    ExternalUsers, FederationOptions, HashAlgorithm, HashOptions, Options, TokenlessOptions,
+};
 use archstone_model::{
     limit::EnforcementModel,
     password_rules::{PasswordPattern, PasswordRules},
@@ -179,6 +182,11 @@ fn identity(source: &Source) -> Result<Options> {
         let most: Option<u64> = source.integer(section, "list_limit", 0..)?;
         Ok(most.filter(|most| *most > 0))
     };
+    let client_methods = source.list("oauth2", "oauth2_authn_methods")?;
+    let accepts_client = |method: &str| match &client_methods {
+        Some(methods) => methods.iter().any(|name| name == method),
+        None => true,
+    };
     Ok(Options {
         auth_methods: source
             .list("auth", "methods")?
@@ -222,11 +230,11 @@ fn identity(source: &Source) -> Result<Options> {
             "access_token_duration",
             defaults.access_token_lifetime,
         )?,
-        accept_client_secrets: source
-            .list("oauth2", "oauth2_authn_methods")?
-            .map_or(defaults.accept_client_secrets, |methods: Vec<String>| {
-                methods.iter().any(|name| name == "client_secret_basic")
-            }),
+        accept_client_secrets: accepts_client("client_secret_basic"),
+        accept_client_certificates: accepts_client("tls_client_auth"),
+        certificate_mapping_id: source
+            .text("oauth2", "oauth2_cert_dn_mapping_id")?
+            .map_or(defaults.certificate_mapping_id, Into::into),
         signature_lifetime: source
             .integer("credential", "auth_ttl", 0..)?
             .map_or(defaults.signature_lifetime, |minutes: u32| {
@@ -260,9 +268,34 @@ fn identity(source: &Source) -> Result<Options> {
         )?,
         federation: federation(source, defaults.federation)?,
         saml: saml::options(source)?,
+        domain_config: domain_config::domain_config(source)?,
+        external_users: external_users(source)?,
+        tokenless: tokenless(source, defaults.tokenless)?,
         max_db_limit: source
             .integer("DEFAULT", "max_db_limit", 0..)?
             .unwrap_or(defaults.max_db_limit),
+    })
+}
+
+fn external_users(source: &Source) -> Result<Option<ExternalUsers>> {
+    let places = [
+        ("DefaultDomain", ExternalUsers::DefaultDomain),
+        ("Domain", ExternalUsers::NamedDomain),
+    ];
+    let places = places.map(|(word, place)| (word, Some(place)));
+    source.choice("auth", "external", &places, None)
+}
+
+fn tokenless(source: &Source, defaults: TokenlessOptions) -> Result<TokenlessOptions> {
+    const SECTION: &str = "tokenless_auth";
+    Ok(TokenlessOptions {
+        trusted_issuers: source.repeated(SECTION, "trusted_issuer")?,
+        issuer_attribute: source
+            .text(SECTION, "issuer_attribute")?
+            .unwrap_or(defaults.issuer_attribute),
+        protocol_id: source
+            .text(SECTION, "protocol")?
+            .map_or(defaults.protocol_id, Into::into),
     })
 }
 

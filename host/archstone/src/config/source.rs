@@ -221,6 +221,14 @@ impl Source {
             })
     }
 
+    /// Runs `read` without remembering what it asks for.
+    pub(super) fn unnoticed<T>(&self, read: impl FnOnce(&Self) -> T) -> T {
+        let asked = self.asked.borrow().clone();
+        let value = read(self);
+        self.asked.replace(asked);
+        value
+    }
+
     /// The options that were asked for so far, or that those refer to.
     #[cfg(test)]
     pub(super) fn asked(&self) -> BTreeSet<Name> {

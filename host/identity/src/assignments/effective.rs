@@ -20,11 +20,15 @@ impl Identity {
         targets: Option<Vec<Target>>,
     ) -> Result<Vec<EffectiveAssignment>> {
         let mut filter = AssignmentFilter::default();
+        let mut members: HashMap<GroupId, Vec<UserId>> = HashMap::new();
         if let Some(user_id) = &query.user_id {
-            let groups = self.store.groups_of_user(user_id).await?;
-            filter.actors = std::iter::once(Actor::User(user_id.clone()))
-                .chain(groups.into_iter().map(|group| Actor::Group(group.id)))
-                .collect();
+            // As in Keystone, memberships by an identity provider's word count where a user is
+            // asked for, and not in the list of everybody.
+            for group_id in self.current_groups(user_id).await? {
+                filter.actors.push(Actor::Group(group_id.clone()));
+                members.insert(group_id, vec![user_id.clone()]);
+            }
+            filter.actors.push(Actor::User(user_id.clone()));
         }
         if let Some(project_id) = &query.project_id {
             self.store.project(project_id).await?;
@@ -39,7 +43,6 @@ impl Identity {
             direct.extend(self.handed_down(assignment, &targets).await?);
         }
         let mut persons = Vec::new();
-        let mut members: HashMap<GroupId, Vec<UserId>> = HashMap::new();
         for effective in direct {
             let Actor::Group(group_id) = effective.assignment.actor.clone() else {
                 persons.push(effective);
@@ -62,9 +65,6 @@ impl Identity {
                 through.via_group = Some(group_id.clone());
                 persons.push(through);
             }
-        }
-        if let Some(user_id) = &query.user_id {
-            persons.retain(|effective| effective.assignment.actor == Actor::User(user_id.clone()));
         }
         let inference = RoleInference::new(self.store.implied_roles().await?);
         let mut all = Vec::new();

@@ -4,7 +4,7 @@
 
 use archstone_model::{
     credential::SealedCredential,
-    id::{AccessTokenId, ApplicationCredentialId, ProjectId, UserId},
+    id::{AccessTokenId, ApplicationCredentialId, ProjectId, TrustId, UserId},
     policy::Target,
     secret::Secret,
     user::User,
@@ -114,11 +114,13 @@ impl Identity {
         if let Some(signed_at) = signed_at {
             self.refuse_old_signature(&signed_at)?;
         }
+        let (holder, kind) = self.token_for_keys(&keys, &user).await?;
         let mut proof = Proof::default();
-        proof.add(METHOD, user.id.clone())?;
-        self.require_rules_satisfied(&user, &proof.methods)?;
-        let kind = self.kind_for_keys(&keys, &user).await?;
-        self.issue(user.id, kind, proof).await
+        proof.add(METHOD, holder.id.clone())?;
+        for user in [&user, &holder] {
+            self.require_rules_satisfied(user, &proof.methods)?;
+        }
+        self.issue(holder.id, kind, proof).await
     }
 
     /// # Errors
@@ -151,7 +153,7 @@ impl Identity {
             member("access_token_id")?,
         ) {
             (None, None, None) => KeyDelegation::None,
-            (Some(trust_id), None, None) => KeyDelegation::Trust(trust_id),
+            (Some(id), None, None) => KeyDelegation::Trust(id.into()),
             (None, Some(id), None) => KeyDelegation::ApplicationCredential(id.into()),
             (None, None, Some(id)) => KeyDelegation::OAuth1(id.into()),
             _ => return Err(unusable("single delegation")),
@@ -178,12 +180,13 @@ impl Identity {
         Ok(())
     }
 
-    /// The kind of token: what the keys were made for, and no more.
-    async fn kind_for_keys(&self, keys: &Keys, user: &User) -> Result<TokenKind> {
-        match &keys.delegation {
-            KeyDelegation::None => Ok(TokenKind::Project {
+    /// The kind of token: what the keys were made for, and no more. Whose it is, too.
+    async fn token_for_keys(&self, keys: &Keys, user: &User) -> Result<(User, TokenKind)> {
+        let kind = match &keys.delegation {
+            KeyDelegation::Trust(id) => return self.token_for_trust_keys(keys, user, id).await,
+            KeyDelegation::None => TokenKind::Project {
                 project_id: keys.project_id.to_string(),
-            }),
+            },
             KeyDelegation::ApplicationCredential(id) => {
                 let credential = self.store.application_credential(id).await?;
                 if credential.user_id != user.id
@@ -193,10 +196,10 @@ impl Identity {
                         "the keys are for another project than their application credential",
                     ));
                 }
-                Ok(TokenKind::ApplicationCredential {
+                TokenKind::ApplicationCredential {
                     project_id: keys.project_id.to_string(),
                     application_credential_id: id.to_string(),
-                })
+                }
             }
             KeyDelegation::OAuth1(id) => {
                 let access = self.store.access_token(id).await?;
@@ -205,15 +208,37 @@ impl Identity {
                         "the keys are for another project than their access token",
                     ));
                 }
-                Ok(TokenKind::OAuth1 {
+                TokenKind::OAuth1 {
                     project_id: access.project_id.into_string(),
                     access_token_id: id.to_string(),
-                })
+                }
             }
-            KeyDelegation::Trust(id) => Err(Error::unauthenticated(format!(
-                "keys that belong to the trust {id} cannot be used here yet"
-            ))),
+        };
+        Ok((user.clone(), kind))
+    }
+
+    /// Keys that were made with a token of a trust. A trust that impersonates made them the
+    /// trustor's; tokens of the trust are the trustee's all the same.
+    async fn token_for_trust_keys(
+        &self,
+        keys: &Keys,
+        user: &User,
+        id: &TrustId,
+    ) -> Result<(User, TokenKind)> {
+        let trust = self.store.trust(id).await?;
+        if trust.project_id.as_ref() != Some(&keys.project_id) {
+            return Err(Error::unauthenticated(
+                "the keys are for another project than their trust",
+            ));
         }
+        let kind = self.trust_kind(id).await?;
+        if !trust.impersonation || user.id == trust.trustee_user_id {
+            return Ok((user.clone(), kind));
+        }
+        if user.id != trust.trustor_user_id {
+            return Err(Error::unauthenticated("the trust is between other users"));
+        }
+        Ok((self.store.user(&trust.trustee_user_id).await?, kind))
     }
 }
 
@@ -228,7 +253,7 @@ struct Keys {
 /// The delegation that keys were made under, which bounds what they give.
 enum KeyDelegation {
     None,
-    Trust(String),
+    Trust(TrustId),
     ApplicationCredential(ApplicationCredentialId),
     OAuth1(AccessTokenId),
 }

@@ -22,9 +22,9 @@ use crate::{Error, Identity, Result, federation::tell_what_is_missing};
 pub(super) const METHODS: [&str; 4] = ["mapped", "saml2", "openid", "x509"];
 
 /// Where an assertion came from.
-struct Source {
-    provider: IdentityProvider,
-    protocol_id: ProtocolId,
+pub(super) struct Source {
+    pub(super) provider: IdentityProvider,
+    pub(super) protocol_id: ProtocolId,
 }
 
 impl Identity {
@@ -109,7 +109,10 @@ impl Identity {
         self.prove_by_token(method, token, request, proof).await
     }
 
-    async fn enabled_provider(&self, id: &IdentityProviderId) -> Result<IdentityProvider> {
+    pub(super) async fn enabled_provider(
+        &self,
+        id: &IdentityProviderId,
+    ) -> Result<IdentityProvider> {
         let found = self.store.identity_provider(id).await;
         let provider = found.map_err(tell_what_is_missing)?;
         if provider.enabled {
@@ -141,7 +144,7 @@ impl Identity {
         }
     }
 
-    async fn rules_of(&self, source: &Source) -> Result<(Rules, MappingId)> {
+    pub(super) async fn rules_of(&self, source: &Source) -> Result<(Rules, MappingId)> {
         let protocol = self
             .named_protocol(&source.provider.id, &source.protocol_id)
             .await?;
@@ -253,7 +256,7 @@ impl Identity {
 }
 
 /// The user of this cloud whom a mapping names.
-fn local_user(user: &MappedUser) -> Result<UserReference> {
+pub(super) fn local_user(user: &MappedUser) -> Result<UserReference> {
     if let Some(name) = user.name.as_ref().filter(|name| !name.is_empty()) {
         let domain = user
             .domain

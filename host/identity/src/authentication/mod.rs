@@ -3,14 +3,17 @@
 
 mod application_credential;
 mod ec2;
+mod external;
 mod mapped;
 mod oauth1;
+mod oauth2;
 mod password;
 mod plugin;
 mod provisioning;
 mod receipt;
 mod request;
 mod token;
+mod tokenless;
 
 use std::sync::Arc;
 
@@ -26,13 +29,15 @@ use archstone_token::{AuditId, AuditIds, OpenedToken, TokenKind, TokenPayload};
 use chrono::{DateTime, SubsecRound, Utc};
 
 pub(crate) use self::request::{ApplicationCredentialReference, text};
-pub use self::request::{
-    AuthRequest, DomainReference, ProjectReference, RequestedScope, UserReference,
+pub use self::{
+    external::RemoteUser,
+    request::{AuthRequest, DomainReference, ProjectReference, RequestedScope, UserReference},
 };
 use crate::{Error, Identity, Result, subject::ValidToken};
 
 /// The methods that need no plugin. A plugin cannot take their place.
-const BUILT_IN: [&str; 9] = [
+const BUILT_IN: [&str; 10] = [
+    external::METHOD,
     "password",
     "token",
     "application_credential",
@@ -134,8 +139,14 @@ impl Identity {
             return Err(Error::ApplicationCredentialWithScope);
         }
         let mut proof = Proof::default();
+        self.prove_externally(&request, &mut proof).await?;
         for method in &request.methods {
             match method.as_str() {
+                external::METHOD => {
+                    if !proof.methods.contains(method) {
+                        return Err(Error::unauthenticated("no web server told of a user"));
+                    }
+                }
                 "password" => self.prove_password(&request, &mut proof).await?,
                 "token" => self.prove_token(&request, &mut proof).await?,
                 "application_credential" => {

@@ -10,7 +10,7 @@ use archstone_model::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{Error, OAuthRequest, Result};
+use crate::{Error, OAuthRequest, RemoteUser, Result};
 
 /// No user's id or name is longer.
 const LONGEST_CLAIM: usize = 255;
@@ -26,6 +26,8 @@ pub struct AuthRequest {
     pub receipt: Option<Secret>,
     /// The request as an OAuth consumer signed it.
     pub oauth1: Option<OAuthRequest>,
+    /// Whom a web server in front knows, by way of a proxy that is trusted to tell.
+    pub remote_user: Option<RemoteUser>,
     /// What an identity provider said, by way of a proxy that is trusted to tell.
     pub assertion: Assertion,
 }
@@ -124,6 +126,7 @@ impl AuthRequest {
             scope: RequestedScope::from_body(auth.get("scope"))?,
             receipt,
             oauth1: None,
+            remote_user: None,
             assertion: Assertion::default(),
         })
     }
@@ -151,6 +154,7 @@ impl AuthRequest {
             scope: RequestedScope::Default,
             receipt: None,
             oauth1: None,
+            remote_user: None,
             assertion,
         }
     }
