@@ -14,57 +14,70 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials, domains,
     ec2_credentials, ec2_tokens, endpoint_filters, federated_login, groups, health,
-    identity_providers, limits, mappings, oauth1, oauth1_grants, oauth2, policies, project_tags,
-    projects, retired, revocations, roles, saml, service_providers, trusts, users, versions,
+    identity_providers, limits, mappings, oauth1, oauth1_grants, oauth2,
+    openapi::{ApiDoc, complete, named},
+    policies, project_tags, projects, retired, revocations, roles, saml, service_providers, trusts,
+    users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
 const KEYSTONE_ROUTES: &str = include_str!("keystone_routes.tsv");
 
-#[derive(OpenApi)]
-#[openapi(info(
-    title = "Archstone",
-    description = "An OpenStack Identity v3 endpoint, extensible with WebAssembly plugins."
-))]
-struct ApiDoc;
+/// The routes of each family under `/v3`, with their documentation.
+fn families() -> Vec<(&'static str, OpenApiRouter<App>)> {
+    macro_rules! families {
+        ($($family:ident),* $(,)?) => {
+            vec![$((stringify!($family), $family::routes())),*]
+        };
+    }
+    families![
+        auth,
+        users,
+        domains,
+        projects,
+        project_tags,
+        groups,
+        roles,
+        assignments,
+        catalog,
+        credentials,
+        ec2_credentials,
+        ec2_tokens,
+        oauth1,
+        oauth1_grants,
+        oauth2,
+        application_credentials,
+        limits,
+        policies,
+        endpoint_filters,
+        identity_providers,
+        mappings,
+        service_providers,
+        federated_login,
+        saml,
+        trusts,
+        revocations,
+        retired,
+    ]
+}
 
 /// All served routes with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<App> {
+    let v3 = families()
+        .into_iter()
+        .fold(OpenApiRouter::new(), |router, (name, family)| {
+            router.merge(named(name, family))
+        });
     OpenApiRouter::with_openapi(ApiDoc::openapi())
-        .merge(versions::routes())
-        .merge(health::routes())
-        .merge(retired::unversioned_routes())
-        .nest(
-            "/v3",
-            OpenApiRouter::new()
-                .merge(auth::routes())
-                .merge(users::routes())
-                .merge(domains::routes())
-                .merge(projects::routes())
-                .merge(project_tags::routes())
-                .merge(groups::routes())
-                .merge(roles::routes())
-                .merge(assignments::routes())
-                .merge(catalog::routes())
-                .merge(credentials::routes())
-                .merge(ec2_credentials::routes())
-                .merge(ec2_tokens::routes())
-                .merge(oauth1::routes())
-                .merge(oauth1_grants::routes())
-                .merge(oauth2::routes())
-                .merge(application_credentials::routes())
-                .merge(limits::routes())
-                .merge(policies::routes())
-                .merge(endpoint_filters::routes())
-                .merge(identity_providers::routes())
-                .merge(mappings::routes())
-                .merge(service_providers::routes())
-                .merge(federated_login::routes())
-                .merge(saml::routes())
-                .merge(trusts::routes())
-                .merge(revocations::routes())
-                .merge(retired::routes()),
-        )
+        .merge(named("versions", versions::routes()))
+        .merge(named("health", health::routes()))
+        .merge(named("retired", retired::unversioned_routes()))
+        .nest("/v3", v3)
+}
+
+/// The OpenAPI document of all served routes.
+pub(crate) fn document() -> Document {
+    complete(documented().into_openapi())
 }
 
 /// Whether a route of Keystone's is served here.
@@ -187,11 +200,89 @@ fn positional(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::openapi::{RefOr, path::ParameterIn};
+
     use super::*;
+    use crate::openapi::operations;
 
     #[test]
     fn every_keystone_route_has_a_state() {
         assert_eq!(route_status().len(), KEYSTONE_ROUTES.lines().count());
+    }
+
+    #[test]
+    fn every_route_of_the_router_is_in_the_document() {
+        let (router, document) = documented().split_for_parts();
+        // The router tells its paths nowhere else.
+        let router = format!("{router:?}");
+        let routed: BTreeSet<_> = router
+            .split('"')
+            .filter(|text| text.starts_with('/') && !text.contains("fallback"))
+            .collect();
+        let documented: BTreeSet<_> = document.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(routed, documented);
+    }
+
+    #[test]
+    fn every_answer_has_a_schema_or_says_that_there_is_no_body() {
+        for (path, item) in &mut document().paths.paths {
+            for (method, operation) in operations(item) {
+                let responses = &operation.responses.responses;
+                assert!(
+                    responses.keys().any(|status| status != "5XX"),
+                    "{method} {path}"
+                );
+                for (status, response) in responses {
+                    let RefOr::T(response) = response else {
+                        continue;
+                    };
+                    let mut contents = response.content.values();
+                    let is_empty = status == "204" || response.description.ends_with("no body.");
+                    assert!(contents.all(|content| content.schema.is_some()));
+                    assert_ne!(
+                        response.content.is_empty(),
+                        !is_empty,
+                        "{method} {path} {status}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_parameter_of_a_path_is_documented() {
+        for (path, item) in &mut document().paths.paths {
+            let in_path: BTreeSet<_> = path
+                .split('/')
+                .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+                .collect();
+            for (method, operation) in operations(item) {
+                let documented: BTreeSet<_> = operation
+                    .parameters
+                    .iter()
+                    .flatten()
+                    .filter(|parameter| parameter.parameter_in == ParameterIn::Path)
+                    .map(|parameter| parameter.name.as_str())
+                    .collect();
+                assert_eq!(in_path, documented, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_stands_for_two_schemas() {
+        let mut known = BTreeMap::new();
+        for (family, routes) in families() {
+            let components = routes.into_openapi().components.unwrap_or_default();
+            for (name, schema) in components.schemas {
+                let (first, described) = known
+                    .entry(name.clone())
+                    .or_insert((family, schema.clone()));
+                assert!(*described == schema, "{name} of {first} and of {family}");
+            }
+        }
     }
 
     #[test]
