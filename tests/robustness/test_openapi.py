@@ -208,7 +208,14 @@ def world(server):
     return World(Api(server).as_admin())
 
 
+@pytest.fixture
+def named(request):
+    """Schemathesis names tests after operations by an attribute that this pytest no longer has."""
+    request.node._nodeid = request.node.nodeid
+
+
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("named")
 @schemathesis.pytest.from_fixture("schema").parametrize()
 @settings(
     max_examples=EXAMPLES,

@@ -89,19 +89,9 @@ fn malformed(attribute: &str, target: &str) -> ApiError {
 /// # Errors
 /// 400 with the path and the reason of the first violation.
 pub fn parse<T: DeserializeOwned + ToSchema + 'static>(value: Value) -> Result<T, ApiError> {
-    check::<T>(&value)?;
-    serde_json::from_value(value)
-        .map_err(|error| ApiError::bad_request(format!("Invalid input: {error}")))
-}
-
-/// Checks `value` against the schema of `T`.
-///
-/// # Errors
-/// 400 with the path and the reason of the first violation.
-pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), ApiError> {
     let validator = validator::<T>();
     if let Some(validator) = &validator
-        && let Some(error) = validator.iter_errors(value).next()
+        && let Some(error) = validator.iter_errors(&value).next()
     {
         let path = error.instance_path().to_string();
         // The outermost member ("user", "project") wraps the entity, and Keystone's paths start
@@ -116,7 +106,8 @@ pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), ApiError> {
             format!("Invalid input for field '{path}': {error}")
         }));
     }
-    Ok(())
+    serde_json::from_value(value)
+        .map_err(|error| ApiError::bad_request(format!("Invalid input: {error}")))
 }
 
 type Validators = RwLock<HashMap<TypeId, Option<Arc<Validator>>>>;

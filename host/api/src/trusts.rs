@@ -55,30 +55,30 @@ async fn list(
 
 /// Creates a trust, or hands on the one whose token makes the request.
 #[utoipa::path(post, path = "/OS-TRUST/trusts", tag = "trusts",
-    request_body = TrustCreateRequest, responses((status = 201, body = Envelope<TrustView>)))]
+    request_body = TrustCreateRequest, responses((status = 201, body = Envelope<WholeTrustView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<TrustCreateRequest>,
-) -> Result<(StatusCode, Envelope<TrustView>)> {
+) -> Result<(StatusCode, Envelope<WholeTrustView>)> {
     let creation = request.trust.try_into()?;
     let (trust, roles) = app.identity.create_trust(&caller, creation).await?;
-    let view = TrustView::with_roles(trust, roles, &base_url);
+    let view = WholeTrustView::new(trust, roles, &base_url);
     Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a trust.
 #[utoipa::path(get, path = "/OS-TRUST/trusts/{trust_id}", tag = "trusts",
-    params(("trust_id" = String, Path)), responses((status = 200, body = Envelope<TrustView>)))]
+    params(("trust_id" = String, Path)), responses((status = 200, body = Envelope<WholeTrustView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(trust_id): Path<TrustId>,
-) -> Result<Envelope<TrustView>> {
+) -> Result<Envelope<WholeTrustView>> {
     let (trust, roles) = app.identity.trust(&caller, &trust_id).await?;
-    Ok(Envelope(TrustView::with_roles(trust, roles, &base_url)))
+    Ok(Envelope(WholeTrustView::new(trust, roles, &base_url)))
 }
 
 /// Deletes a trust with those that it was handed on by, and ends their tokens.
@@ -168,26 +168,31 @@ struct TrustView {
     redelegated_trust_id: Option<String>,
     redelegation_count: Option<i32>,
     links: SelfLink,
-    /// Not told in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    roles: Option<Vec<RoleView>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    roles_links: Option<ListLinks>,
 }
 
-impl TrustView {
-    fn with_roles(trust: Trust, roles: Vec<Role>, base_url: &BaseUrl) -> Self {
+/// A trust by itself, which tells its roles.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WholeTrust)]
+struct WholeTrustView {
+    #[serde(flatten)]
+    trust: TrustView,
+    roles: Vec<RoleView>,
+    roles_links: ListLinks,
+}
+
+impl WholeTrustView {
+    fn new(trust: Trust, roles: Vec<Role>, base_url: &BaseUrl) -> Self {
         let links = ListLinks::complete(base_url.v3(roles_path(&trust.id)));
         let roles = roles.into_iter().map(|role| RoleView::new(role, base_url));
         Self {
-            roles: Some(roles.collect()),
-            roles_links: Some(links),
-            ..Self::new(trust, base_url)
+            trust: TrustView::new(trust, base_url),
+            roles: roles.collect(),
+            roles_links: links,
         }
     }
+}
 
+impl TrustView {
     fn new(trust: Trust, base_url: &BaseUrl) -> Self {
         Self {
             links: base_url.self_link(format_args!("OS-TRUST/trusts/{}", trust.id)),
@@ -202,10 +207,13 @@ impl TrustView {
             deleted_at: None,
             redelegated_trust_id: trust.redelegated_trust_id.map(Into::into),
             redelegation_count: trust.redelegation_count,
-            roles: None,
-            roles_links: None,
         }
     }
+}
+
+impl Resource for WholeTrustView {
+    const ONE: &'static str = "trust";
+    const MANY: &'static str = "trusts";
 }
 
 impl Resource for TrustView {
