@@ -84,6 +84,8 @@ pub(crate) fn document() -> Document {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteState {
     Served,
+    /// Answers 400, as Keystone does: it has the method at a path that the method is not for.
+    Refused,
     /// Answers 501.
     NotYet,
 }
@@ -103,6 +105,8 @@ pub fn route_status() -> Vec<RouteStatus> {
         .map(|(method, path)| RouteStatus {
             state: if serves(&document, method, &path) {
                 RouteState::Served
+            } else if documented_spelling(&document, &path).is_some() {
+                RouteState::Refused
             } else {
                 RouteState::NotYet
             },
@@ -112,9 +116,10 @@ pub fn route_status() -> Vec<RouteStatus> {
         .collect()
 }
 
-/// Adds a 501 answer for every Keystone route that `document` does not have.
+/// Adds an answer for every Keystone route that `document` does not have: 400 where it has the path
+/// for other methods, and 501 where it has not.
 pub(crate) fn with_unserved(mut router: Router<App>, document: &Document) -> Router<App> {
-    let mut missing: BTreeMap<String, MethodFilter> = BTreeMap::new();
+    let mut missing: BTreeMap<String, (MethodFilter, RouteState)> = BTreeMap::new();
     for (method, path) in keystone_routes() {
         if serves(document, method, &path) {
             continue;
@@ -128,14 +133,21 @@ pub(crate) fn with_unserved(mut router: Router<App>, document: &Document) -> Rou
         };
         // Routes must agree on a parameter's name wherever paths meet, so missing ones take the
         // spelling of the documented path of the same shape.
-        let path = documented_spelling(document, &path).unwrap_or(path);
+        let (path, state) = match documented_spelling(document, &path) {
+            Some(spelling) => (spelling, RouteState::Refused),
+            None => (path, RouteState::NotYet),
+        };
         missing
             .entry(path)
-            .and_modify(|known| *known = known.or(filter))
-            .or_insert(filter);
+            .and_modify(|(known, _)| *known = known.or(filter))
+            .or_insert((filter, state));
     }
-    for (path, methods) in missing {
-        router = router.route(&path, on(methods, async || ApiError::not_implemented()));
+    for (path, (methods, state)) in missing {
+        let answer = async move || match state {
+            RouteState::NotYet => ApiError::not_implemented(),
+            _ => ApiError::bad_request("The method is not for this URL."),
+        };
+        router = router.route(&path, on(methods, answer));
     }
     router
 }
