@@ -30,7 +30,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-#: What is made up for each operation. With the boundary cases of each, the whole takes three minutes.
+#: What is made up for each operation, besides its boundary cases. The whole must stay under four minutes.
 EXAMPLES = 12
 #: Under these paths users act for themselves only, so their user is the one who asks.
 OWN = ("application_credentials", "access_rules", "credentials", "OS-OAUTH1")
