@@ -1,4 +1,7 @@
-"""Runs each script against the target and compares every answer with Python Keystone 30's."""
+"""Runs each script against the target and compares every answer with Python Keystone 30's.
+
+Archstone's answers are also checked by its OpenAPI document.
+"""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +13,8 @@ import pytest
 from differential.compare import Comparison, Difference
 from differential.recording import record, recorded, sent
 from differential.script import Script, ScriptError, Side, load
-from harness.servers import PythonKeystone
+from harness.document import Document
+from harness.servers import Archstone, PythonKeystone
 
 SCRIPTS = sorted(path.stem for path in (Path(__file__).parent / "scripts").glob("*.yaml"))
 SHOWN = 40
@@ -46,6 +50,7 @@ def test_answers_as_python_keystone_does(name, originals, target_class, tmp_path
     unexplained = []
     with target_class(tmp_path / "target", script.config) as server:
         target, comparison = Side(server), Comparison(original, server.base)
+        document = Document.of(server) if target_class is Archstone else None
         for number, (step, expected) in enumerate(zip(script.requests, replies), 1 - script.prologue):
             if request.config.getoption("verbose") > 1:
                 print(f"{name} #{number} {expected.status} {step}\n      {expected.text[:300]}")
@@ -56,12 +61,16 @@ def test_answers_as_python_keystone_does(name, originals, target_class, tmp_path
                     differences = [difference for difference in differences if difference.where == "status"]
                 if target_class is PythonKeystone and got.status == expected.status == 500:
                     differences = []
+                if document:
+                    faults = document.faults(step.method, target.fill(step.path), got.status, got.headers, got.text)
+                    unexplained += [f"{name} #{number} {step}: not as documented: {fault}" for fault in faults]
             except (ScriptError, OSError, HTTPException) as failure:
                 differences = [Difference("request", expected.status, f"{type(failure).__name__}: {failure}")]
             unexplained += report.add(name, number, step, differences)
     if unexplained:
         shown = "\n".join(unexplained[:SHOWN])
-        pytest.fail(f"{len(unexplained)} differences from Python Keystone:\n{shown}", pytrace=False)
+        said = f"{len(unexplained)} differences from Python Keystone, or from the document"
+        pytest.fail(f"{said}:\n{shown}", pytrace=False)
 
 
 def test_every_known_difference_still_occurs(report, request):

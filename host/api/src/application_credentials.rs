@@ -8,12 +8,10 @@ use archstone_model::{
     secret::Secret,
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,9 +20,10 @@ use crate::{
     body::Body,
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks, list_body},
+    links::{BaseUrl, SelfLink},
     projects::ResourceOptionsBody,
-    query::ListQuery,
+    query::{Filters, ListQuery, Name, Paging},
+    resource::{Envelope, List, Resource},
     time::{expiry, iso_without_zone},
 };
 
@@ -38,14 +37,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists a user's application credentials.
 #[utoipa::path(get, path = "/users/{user_id}/application_credentials", tag = "credentials",
-    params(("user_id" = String, Path)), responses((status = 200)))]
+    params(("user_id" = String, Path), Filters<Name>, Paging), responses((status = 200, body = List<ApplicationCredentialView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<ApplicationCredentialView>> {
     let filter = ApplicationCredentialFilter {
         name: query.get("name").map(str::to_owned),
         page: query.page()?,
@@ -54,66 +53,51 @@ async fn list(
         .identity
         .application_credentials(&caller, &user_id, filter)
         .await?;
-    let views = found
-        .entries
-        .into_iter()
-        .map(|(credential, roles)| view(credential, roles, &base_url))
-        .collect();
     let path = format!("users/{user_id}/application_credentials");
-    let cut_at = found.cut_at;
-    Ok(Json(list_body(
-        "application_credentials",
-        &path,
-        views,
-        cut_at,
-        &base_url,
-        &query,
-    )))
+    let view = ApplicationCredentialView::new;
+    Ok(List::new(found, view, &path, &base_url, &query))
 }
 
 /// Creates an application credential. Its secret is in this answer and never again.
 #[utoipa::path(post, path = "/users/{user_id}/application_credentials", tag = "credentials",
     params(("user_id" = String, Path)), request_body = AppCredCreateRequest,
-    responses((status = 201)))]
+    responses((status = 201, body = Envelope<ApplicationCredentialView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
     Body(request): Body<AppCredCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<ApplicationCredentialView>)> {
     let creation = request.application_credential.try_into()?;
     let created = app
         .identity
         .create_application_credential(&caller, &user_id, creation)
         .await?;
-    let mut shown = view(created.credential, created.roles, &base_url);
-    // The one time that the secret is shown.
-    shown["secret"] = json!(created.secret.expose());
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "application_credential": shown })),
-    ))
+    let shown = ApplicationCredentialView {
+        // The one time that the secret is shown.
+        secret: Some(created.secret.expose().to_owned()),
+        ..ApplicationCredentialView::new((created.credential, created.roles), &base_url)
+    };
+    Ok((StatusCode::CREATED, Envelope(shown)))
 }
 
 /// Shows an application credential.
 #[utoipa::path(get, path = "/users/{user_id}/application_credentials/{application_credential_id}",
     tag = "credentials",
     params(("user_id" = String, Path), ("application_credential_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<ApplicationCredentialView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((user_id, id)): Path<(UserId, ApplicationCredentialId)>,
-) -> Result<Json<Value>> {
-    let (credential, roles) = app
+) -> Result<Envelope<ApplicationCredentialView>> {
+    let found = app
         .identity
         .application_credential(&caller, &user_id, &id)
         .await?;
-    Ok(Json(
-        json!({ "application_credential": view(credential, roles, &base_url) }),
-    ))
+    Ok(Envelope(ApplicationCredentialView::new(found, &base_url)))
 }
 
 /// Deletes an application credential, and with it the tokens made by it.
@@ -135,47 +119,47 @@ async fn delete(
 
 /// Lists a user's access rules.
 #[utoipa::path(get, path = "/users/{user_id}/access_rules", tag = "credentials",
-    params(("user_id" = String, Path)), responses((status = 200)))]
+    params(("user_id" = String, Path), Filters<AccessRuleQuery>), responses((status = 200, body = List<AccessRuleView>)))]
 async fn list_rules(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
-    let rules = app.identity.access_rules(&caller, &user_id).await?;
+) -> Result<List<AccessRuleView>> {
+    let mut rules = app.identity.access_rules(&caller, &user_id).await?;
     let asked = |name: &str, value: &Option<String>| {
         query
             .get(name)
             .is_none_or(|asked| value.as_deref() == Some(asked))
     };
-    let views: Vec<_> = rules
-        .iter()
-        .filter(|rule| {
-            asked("service", &rule.service)
-                && asked("path", &rule.path)
-                && asked("method", &rule.method)
-        })
-        .map(|rule| view_rule(rule, &base_url))
-        .collect();
-    let path = format!("users/{user_id}/access_rules{}", query.suffix());
-    Ok(Json(
-        json!({ "access_rules": views, "links": ListLinks::complete(base_url.v3(path)) }),
+    rules.retain(|rule| {
+        asked("service", &rule.service)
+            && asked("path", &rule.path)
+            && asked("method", &rule.method)
+    });
+    let path = format!("users/{user_id}/access_rules");
+    Ok(List::new(
+        rules,
+        AccessRuleView::new,
+        &path,
+        &base_url,
+        &query,
     ))
 }
 
 /// Shows an access rule.
 #[utoipa::path(get, path = "/users/{user_id}/access_rules/{access_rule_id}", tag = "credentials",
     params(("user_id" = String, Path), ("access_rule_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<AccessRuleView>)))]
 async fn show_rule(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((user_id, id)): Path<(UserId, AccessRuleId)>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<AccessRuleView>> {
     let rule = app.identity.access_rule(&caller, &user_id, &id).await?;
-    Ok(Json(json!({ "access_rule": view_rule(&rule, &base_url) })))
+    Ok(Envelope(AccessRuleView::new(rule, &base_url)))
 }
 
 /// Deletes an access rule that no application credential uses.
@@ -193,48 +177,126 @@ async fn delete_rule(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Links lead past the user, as Keystone's do: clients compare them and do not follow them.
-fn view(credential: ApplicationCredential, roles: Vec<Role>, base_url: &BaseUrl) -> Value {
-    let links = base_url.self_link(format_args!("application_credentials/{}", credential.id));
-    let roles: Vec<_> = roles
-        .into_iter()
-        .map(|role| {
-            json!({
-                "id": role.id,
-                "name": role.name,
-                "domain_id": role.domain_id,
-                "description": role.description,
-                "options": ResourceOptionsBody::from(role.options),
-            })
-        })
-        .collect();
-    let mut view = json!({
-        "id": credential.id,
-        "name": credential.name,
-        "description": credential.description,
-        "user_id": credential.user_id,
-        "project_id": credential.project_id,
-        "system": null,
-        "expires_at": credential.expires_at.map(iso_without_zone),
-        "unrestricted": credential.unrestricted,
-        "roles": roles,
-        "links": links,
-    });
-    if !credential.access_rules.is_empty() {
-        let rules: Vec<_> = credential.access_rules.iter().map(rule_members).collect();
-        view["access_rules"] = json!(rules);
+/// The filters of a list of access rules.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct AccessRuleQuery {
+    service: Option<String>,
+    path: Option<String>,
+    method: Option<String>,
+}
+
+/// An application credential as clients see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApplicationCredential)]
+struct ApplicationCredentialView {
+    id: String,
+    name: String,
+    description: Option<String>,
+    user_id: String,
+    project_id: Option<String>,
+    /// Always null.
+    system: Option<String>,
+    expires_at: Option<String>,
+    unrestricted: Option<bool>,
+    roles: Vec<CredentialRole>,
+    links: SelfLink,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    access_rules: Vec<AccessRuleMembers>,
+    /// In the answer to its creation only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    secret: Option<String>,
+}
+
+/// A role without its extra attributes.
+#[derive(Serialize, ToSchema)]
+struct CredentialRole {
+    id: String,
+    name: String,
+    domain_id: Option<String>,
+    description: Option<String>,
+    options: ResourceOptionsBody,
+}
+
+impl ApplicationCredentialView {
+    /// Links lead past the user, as Keystone's do: clients compare them and do not follow them.
+    fn new((credential, roles): (ApplicationCredential, Vec<Role>), base_url: &BaseUrl) -> Self {
+        let roles = roles.into_iter().map(|role| CredentialRole {
+            id: role.id.into(),
+            name: role.name,
+            domain_id: role.domain_id.map(Into::into),
+            description: role.description,
+            options: role.options.into(),
+        });
+        Self {
+            links: base_url.self_link(format_args!("application_credentials/{}", credential.id)),
+            id: credential.id.into(),
+            name: credential.name,
+            description: credential.description,
+            user_id: credential.user_id.into(),
+            project_id: credential.project_id.map(Into::into),
+            system: None,
+            expires_at: credential.expires_at.map(iso_without_zone),
+            unrestricted: credential.unrestricted,
+            roles: roles.collect(),
+            access_rules: credential
+                .access_rules
+                .iter()
+                .map(AccessRuleMembers::from)
+                .collect(),
+            secret: None,
+        }
     }
-    view
 }
 
-fn view_rule(rule: &AccessRule, base_url: &BaseUrl) -> Value {
-    let mut view = rule_members(rule);
-    view["links"] = json!(base_url.self_link(format_args!("access_rules/{}", rule.id)));
-    view
+impl Resource for ApplicationCredentialView {
+    const ONE: &'static str = "application_credential";
+    const MANY: &'static str = "application_credentials";
 }
 
-fn rule_members(rule: &AccessRule) -> Value {
-    json!({ "id": rule.id, "service": rule.service, "path": rule.path, "method": rule.method })
+/// An access rule as clients see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessRule)]
+struct AccessRuleView {
+    #[serde(flatten)]
+    rule: AccessRuleMembers,
+    links: SelfLink,
+}
+
+/// An access rule without its link.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AccessRuleMembers {
+    id: String,
+    service: Option<String>,
+    path: Option<String>,
+    method: Option<String>,
+}
+
+impl AccessRuleView {
+    fn new(rule: AccessRule, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("access_rules/{}", rule.id)),
+            rule: AccessRuleMembers::from(&rule),
+        }
+    }
+}
+
+impl From<&AccessRule> for AccessRuleMembers {
+    fn from(rule: &AccessRule) -> Self {
+        Self {
+            id: rule.id.to_string(),
+            service: rule.service.clone(),
+            path: rule.path.clone(),
+            method: rule.method.clone(),
+        }
+    }
+}
+
+impl Resource for AccessRuleView {
+    const ONE: &'static str = "access_rule";
+    const MANY: &'static str = "access_rules";
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -368,6 +430,8 @@ impl TryFrom<AppCredCreate> for ApplicationCredentialCreation {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::body::parse;
 

@@ -7,20 +7,23 @@ use archstone_model::{
     role::{Actor, Assignment, Target},
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
     caller::Authenticated,
+    domains::DomainReference,
     error::Result,
-    links::{BaseUrl, ListLinks},
-    query::ListQuery,
-    roles::render_list,
+    links::BaseUrl,
+    query::{Filters, ListQuery},
+    resource::{List, Resource},
+    roles::RoleView,
+    token_body::WholeSystem,
 };
 
 /// Writes the handlers of one kind of grant: a list of roles, and check, create and revoke of one.
@@ -35,22 +38,26 @@ macro_rules! grants {
 
             #[doc = "Lists the roles granted here."]
             #[utoipa::path(get, path = $list, tag = "grants",
-                params($(($name = String, Path)),+), responses((status = 200)))]
+                operation_id = concat!(stringify!($module), "_list"),
+                params($(($name = String, Path)),+),
+                responses((status = 200, body = List<RoleView>)))]
             pub(super) async fn list(
                 State(app): State<App>,
                 Authenticated(caller): Authenticated,
                 base_url: BaseUrl,
                 uri: axum::extract::OriginalUri,
                 Path(($($parameter,)+)): Path<($($kind,)+)>,
-            ) -> Result<Json<Value>> {
+            ) -> Result<List<RoleView>> {
                 let (actor, target) = ($actor, $target);
                 let roles = app.identity.grants(&caller, &actor, &target, $inherited).await?;
-                let path = uri.path().trim_start_matches("/v3/").to_owned();
-                Ok(Json(render_list(roles, &base_url, path)))
+                let path = uri.path().trim_start_matches("/v3/");
+                let query = ListQuery::default();
+                Ok(List::new(roles, RoleView::new, path, &base_url, &query))
             }
 
             #[doc = "Whether a role is granted here."]
             #[utoipa::path(get, path = $one, tag = "grants",
+                operation_id = concat!(stringify!($module), "_check"),
                 params($(($name = String, Path)),+, ("role_id" = String, Path)),
                 responses((status = 204)))]
             pub(super) async fn check(
@@ -67,6 +74,7 @@ macro_rules! grants {
 
             #[doc = "Grants a role here."]
             #[utoipa::path(put, path = $one, tag = "grants",
+                operation_id = concat!(stringify!($module), "_create"),
                 params($(($name = String, Path)),+, ("role_id" = String, Path)),
                 responses((status = 204)))]
             pub(super) async fn create(
@@ -83,6 +91,7 @@ macro_rules! grants {
 
             #[doc = "Takes a role away here."]
             #[utoipa::path(delete, path = $one, tag = "grants",
+                operation_id = concat!(stringify!($module), "_revoke"),
                 params($(($name = String, Path)),+, ("role_id" = String, Path)),
                 responses((status = 204)))]
             pub(super) async fn revoke(
@@ -152,7 +161,7 @@ macro_rules! grant_routes {
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    let router = OpenApiRouter::new().routes(routes!(list));
+    let router = OpenApiRouter::new().routes(routes!(list_assignments));
     grant_routes!(
         router,
         project_user,
@@ -169,13 +178,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists role assignments, as stored or as effective.
-#[utoipa::path(get, path = "/role_assignments", tag = "grants", responses((status = 200)))]
-async fn list(
+#[utoipa::path(get, path = "/role_assignments", tag = "grants",
+    params(Filters<AssignmentFilters>), responses((status = 200, body = List<AssignmentView>), (status = 404)))]
+async fn list_assignments(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<AssignmentView>> {
     let asks = |name: &str| query.bool(name).unwrap_or(false);
     let asked = AssignmentQuery {
         user_id: query.get("user.id").map(UserId::from),
@@ -192,111 +202,204 @@ async fn list(
         include_subtree: asks("include_subtree"),
     };
     let (assignments, named) = app.identity.role_assignments(&caller, &asked).await?;
-    let rendered: Vec<_> = assignments
-        .iter()
-        .map(|assignment| render(assignment, named.as_ref(), asked.effective, &base_url))
-        .collect();
-    let path = format!("role_assignments{}", query.suffix());
-    Ok(Json(json!({
-        "role_assignments": rendered,
-        "links": ListLinks::complete(base_url.v3(path)),
-    })))
+    let view = |assignment, base_url: &BaseUrl| {
+        AssignmentView::new(&assignment, named.as_ref(), asked.effective, base_url)
+    };
+    Ok(List::new(
+        assignments,
+        view,
+        "role_assignments",
+        &base_url,
+        &query,
+    ))
 }
 
-fn render(
-    effective: &EffectiveAssignment,
-    named: Option<&Named>,
-    is_effective: bool,
-    base_url: &BaseUrl,
-) -> Value {
-    let Assignment {
-        actor,
-        target,
-        role_id,
-        inherited,
-    } = &effective.assignment;
-    let mut body = Map::new();
-    let mut role = json!({ "id": role_id });
-    if let Some(known) = named.and_then(|named| named.roles.get(role_id)) {
-        role["name"] = json!(known.name);
-        if let Some(domain) = named.and_then(|named| named.role_domains.get(role_id)) {
-            role["domain"] = render_domain(domain);
-        }
-    }
-    body.insert("role".to_owned(), role);
-    match actor {
-        Actor::User(id) => {
-            let known = named.and_then(|named| named.users.get(id));
-            body.insert("user".to_owned(), render_named(id.as_str(), known));
-        }
-        Actor::Group(id) => {
-            let known = named.and_then(|named| named.groups.get(id));
-            body.insert("group".to_owned(), render_named(id.as_str(), known));
-        }
-    }
-    let mut scope = match target {
-        Target::Project(id) => {
-            let known = named.and_then(|named| named.projects.get(id));
-            json!({ "project": render_named(id.as_str(), known) })
-        }
-        Target::Domain(id) => {
-            let mut domain = json!({ "id": id });
-            if let Some(name) = named.and_then(|named| named.domains.get(id)) {
-                domain["name"] = json!(name);
+/// The filters of a list of role assignments.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct AssignmentFilters {
+    #[schema(rename = "user.id")]
+    user_id: Option<String>,
+    #[schema(rename = "group.id")]
+    group_id: Option<String>,
+    #[schema(rename = "role.id")]
+    role_id: Option<String>,
+    #[schema(rename = "scope.project.id")]
+    project_id: Option<String>,
+    #[schema(rename = "scope.domain.id")]
+    domain_id: Option<String>,
+    #[schema(rename = "scope.system")]
+    system: Option<String>,
+    #[schema(rename = "scope.OS-INHERIT:inherited_to")]
+    inherited_to: Option<String>,
+    /// What members of groups and heirs have, rather than what was granted.
+    effective: Option<String>,
+    include_names: Option<String>,
+    /// Of the projects below one as well.
+    include_subtree: Option<String>,
+}
+
+/// A role assignment as clients see it: of a user or a group.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RoleAssignment)]
+struct AssignmentView {
+    role: Reference,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    user: Option<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    group: Option<Reference>,
+    scope: AssignmentScope,
+    links: AssignmentLinks,
+}
+
+/// Where a role is assigned: one of a project, a domain and the system.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct AssignmentScope {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    project: Option<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    domain: Option<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    system: Option<WholeSystem>,
+    #[serde(
+        rename = "OS-INHERIT:inherited_to",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
+    inherited_to: Option<&'static str>,
+}
+
+/// Where an assignment comes from.
+#[derive(Debug, Serialize, ToSchema)]
+struct AssignmentLinks {
+    assignment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    membership: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    prior_role: Option<String>,
+}
+
+/// Something by its id, and by its name where names are asked for.
+#[derive(Debug, Serialize, ToSchema)]
+struct Reference {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    domain: Option<DomainReference>,
+}
+
+impl AssignmentView {
+    fn new(
+        effective: &EffectiveAssignment,
+        named: Option<&Named>,
+        is_effective: bool,
+        base_url: &BaseUrl,
+    ) -> Self {
+        let Assignment {
+            actor,
+            target,
+            role_id,
+            inherited,
+        } = &effective.assignment;
+        let known = named.and_then(|named| named.roles.get(role_id));
+        let domain = named.and_then(|named| named.role_domains.get(role_id));
+        let role = Reference {
+            id: role_id.to_string(),
+            name: known.map(|role| role.name.clone()),
+            domain: known.and(domain).map(DomainReference::from),
+        };
+        let (user, group) = match actor {
+            Actor::User(id) => {
+                let known = named.and_then(|named| named.users.get(id));
+                (Some(Reference::new(id.as_str(), known)), None)
             }
-            json!({ "domain": domain })
+            Actor::Group(id) => {
+                let known = named.and_then(|named| named.groups.get(id));
+                (None, Some(Reference::new(id.as_str(), known)))
+            }
+        };
+        let mut scope = AssignmentScope::default();
+        match target {
+            Target::Project(id) => {
+                let known = named.and_then(|named| named.projects.get(id));
+                scope.project = Some(Reference::new(id.as_str(), known));
+            }
+            Target::Domain(id) => {
+                let name = named.and_then(|named| named.domains.get(id)).cloned();
+                scope.domain = Some(Reference {
+                    name,
+                    ..Reference::new(id.as_str(), None)
+                });
+            }
+            Target::System => scope.system = Some(WholeSystem { all: true }),
         }
-        Target::System => json!({ "system": { "all": true } }),
-    };
-    if *inherited {
-        scope["OS-INHERIT:inherited_to"] = json!("projects");
-    }
-    body.insert("scope".to_owned(), scope);
-    body.insert("links".to_owned(), links(effective, is_effective, base_url));
-    Value::Object(body)
-}
-
-fn links(effective: &EffectiveAssignment, is_effective: bool, base_url: &BaseUrl) -> Value {
-    let made = &effective.assignment;
-    let actor = match (&made.actor, &effective.via_group) {
-        (_, Some(group)) => format!("groups/{group}"),
-        (Actor::User(id), None) => format!("users/{id}"),
-        (Actor::Group(id), None) => format!("groups/{id}"),
-    };
-    let target = match effective.inherited_from.as_ref().unwrap_or(&made.target) {
-        Target::Project(id) => format!("projects/{id}"),
-        Target::Domain(id) => format!("domains/{id}"),
-        Target::System => "system".to_owned(),
-    };
-    let role = effective.prior_role.as_ref().unwrap_or(&made.role_id);
-    let path = if made.inherited {
-        format!("OS-INHERIT/{target}/{actor}/roles/{role}/inherited_to_projects")
-    } else {
-        format!("{target}/{actor}/roles/{role}")
-    };
-    let mut links = json!({ "assignment": base_url.v3(path) });
-    if is_effective && let Some(group) = &effective.via_group {
-        let member = made.actor.id();
-        links["membership"] = json!(base_url.v3(format_args!("groups/{group}/users/{member}")));
-    }
-    if let Some(prior) = &effective.prior_role {
-        // Keystone names the implied role first, though the path says otherwise.
-        let implied = &made.role_id;
-        let path = format_args!("prior_role/{implied}/implies/{prior}");
-        links["prior_role"] = json!(base_url.v3(path));
-    }
-    links
-}
-
-fn render_named(id: &str, known: Option<&(String, Domain)>) -> Value {
-    match known {
-        Some((name, domain)) => {
-            json!({ "id": id, "name": name, "domain": render_domain(domain) })
+        scope.inherited_to = inherited.then_some("projects");
+        Self {
+            role,
+            user,
+            group,
+            scope,
+            links: AssignmentLinks::new(effective, is_effective, base_url),
         }
-        None => json!({ "id": id }),
     }
 }
 
-fn render_domain(domain: &Domain) -> Value {
-    json!({ "id": domain.id, "name": domain.name })
+impl Resource for AssignmentView {
+    const ONE: &'static str = "role_assignment";
+    const MANY: &'static str = "role_assignments";
+}
+
+impl AssignmentLinks {
+    fn new(effective: &EffectiveAssignment, is_effective: bool, base_url: &BaseUrl) -> Self {
+        let made = &effective.assignment;
+        let actor = match (&made.actor, &effective.via_group) {
+            (_, Some(group)) => format!("groups/{group}"),
+            (Actor::User(id), None) => format!("users/{id}"),
+            (Actor::Group(id), None) => format!("groups/{id}"),
+        };
+        let target = match effective.inherited_from.as_ref().unwrap_or(&made.target) {
+            Target::Project(id) => format!("projects/{id}"),
+            Target::Domain(id) => format!("domains/{id}"),
+            Target::System => "system".to_owned(),
+        };
+        let role = effective.prior_role.as_ref().unwrap_or(&made.role_id);
+        let path = if made.inherited {
+            format!("OS-INHERIT/{target}/{actor}/roles/{role}/inherited_to_projects")
+        } else {
+            format!("{target}/{actor}/roles/{role}")
+        };
+        let group = effective.via_group.as_ref().filter(|_| is_effective);
+        Self {
+            assignment: base_url.v3(path),
+            membership: group.map(|group| {
+                let member = made.actor.id();
+                base_url.v3(format_args!("groups/{group}/users/{member}"))
+            }),
+            prior_role: effective.prior_role.as_ref().map(|prior| {
+                // Keystone names the implied role first, though the path says otherwise.
+                let implied = &made.role_id;
+                base_url.v3(format_args!("prior_role/{implied}/implies/{prior}"))
+            }),
+        }
+    }
+}
+
+impl Reference {
+    fn new(id: &str, known: Option<&(String, Domain)>) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: known.map(|(name, _)| name.clone()),
+            domain: known.map(|(_, domain)| domain.into()),
+        }
+    }
 }

@@ -1,17 +1,18 @@
 //! `/v3/auth`: logging in, validating and revoking tokens, and what a token can be scoped to.
 
 use archstone_identity::{
-    AuthRequest, Caller, CatalogService, Delegation, DomainRef, IssuedToken, OAuthRequest,
-    RemoteUser, RevocationReach, TokenScope, UserRef, ValidToken, ValidationOptions,
+    AuthRequest, Caller, IssuedToken, OAuthRequest, RemoteUser, RevocationReach, ValidationOptions,
 };
-use archstone_model::{federation::ServiceProvider, mapping::Assertion, secret::Secret};
+use archstone_model::{mapping::Assertion, secret::Secret};
 use axum::{
     Json,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -20,13 +21,13 @@ use crate::{
     body::RawBody,
     caller::{Authenticated, SubjectToken},
     domains::DomainView,
-    error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
+    error::{ApiError, ErrorBody, Result},
+    links::{BaseUrl, SelfLink},
     oauth1::authorization,
     projects::ProjectView,
-    query::ListQuery,
-    roles::RoleMembers,
-    time::{iso, iso_without_zone},
+    query::{Filters, ListQuery},
+    resource::List,
+    token_body::{CatalogEntry, TokenEnvelope, WholeSystem},
 };
 
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -43,9 +44,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Logs in and issues a token, which is in the `X-Subject-Token` header of the answer.
-#[utoipa::path(post, path = "/auth/tokens", tag = "authentication",
-    request_body(content = serde_json::Value, description = "`{\"auth\": {\"identity\": {...}, \"scope\": {...}}}`"),
-    responses((status = 201, description = "The token's contents"), (status = 401, description = "The proof was not accepted")))]
+#[utoipa::path(post, path = "/auth/tokens", tag = "authentication", security(()),
+    params(Filters<CatalogQuery>, ("Openstack-Auth-Receipt" = Option<String>, Header,
+        description = "What an earlier part of this login was answered with")),
+    request_body = LoginRequest, responses(
+        (status = 201, body = TokenEnvelope, headers(("X-Subject-Token" = String, description = "The token"))),
+        (status = 401, body = LoginRefusal, description = "The proof was not accepted, or is not all",
+            headers(("WWW-Authenticate" = String), ("Openstack-Auth-Receipt" = String))),
+        (status = 403), (status = 404), (status = 409),
+    ))]
 async fn issue(
     State(app): State<App>,
     base_url: BaseUrl,
@@ -88,7 +95,7 @@ fn remote_user(variables: &Assertion) -> Option<RemoteUser> {
 
 /// The answer to a login that worked.
 pub(crate) async fn answer(app: &App, issued: &IssuedToken, include_catalog: bool) -> Result {
-    let body = render(app, &issued.subject, include_catalog).await?;
+    let body = TokenEnvelope::of(app, &issued.subject, include_catalog).await?;
     // Handing the token to its owner is what this answer is for.
     with_subject_token(
         (StatusCode::CREATED, Json(body)).into_response(),
@@ -98,8 +105,12 @@ pub(crate) async fn answer(app: &App, issued: &IssuedToken, include_catalog: boo
 
 /// Shows what a token is good for.
 #[utoipa::path(get, path = "/auth/tokens", tag = "authentication",
-    params(("X-Subject-Token" = String, Header, description = "The token to validate")),
-    responses((status = 200, description = "The token's contents"), (status = 404, description = "Not a valid token")))]
+    params(("X-Subject-Token" = String, Header, description = "The token to validate"),
+        ("Openstack-Identity-Access-Rules" = Option<String>, Header,
+            description = "The version of access rules that the asking service knows"),
+        Filters<CatalogQuery>, Filters<ValidationQuery>),
+    responses((status = 200, body = TokenEnvelope,
+        headers(("X-Subject-Token" = String, description = "The token"))), (status = 404)))]
 async fn validate(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
@@ -119,7 +130,7 @@ async fn validate(
         .identity
         .validate_token(&caller, subject.as_deref(), options, only_check)
         .await?;
-    let body = render(&app, &token, !query.has("nocatalog")).await?;
+    let body = TokenEnvelope::of(&app, &token, !query.has("nocatalog")).await?;
     with_subject_token(
         Json(body).into_response(),
         subject.as_deref().unwrap_or_default(),
@@ -130,7 +141,7 @@ async fn validate(
 #[utoipa::path(delete, path = "/auth/tokens", tag = "authentication",
     params(("X-Subject-Token" = String, Header, description = "The token to revoke"),
         ("cascade" = Option<bool>, Query)),
-    responses((status = 204)))]
+    responses((status = 204), (status = 404)))]
 async fn revoke(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
@@ -148,22 +159,22 @@ async fn revoke(
 }
 
 /// The projects that the caller can scope a token to.
-#[utoipa::path(get, path = "/auth/projects", tag = "authentication", responses((status = 200)))]
+#[utoipa::path(get, path = "/auth/projects", tag = "authentication", responses((status = 200, body = List<ProjectView>)))]
 async fn projects(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
-) -> Result<Json<Value>> {
+) -> Result<List<ProjectView>> {
     list_projects(&app, &caller, &base_url, "auth/projects").await
 }
 
 /// The projects that the caller can scope a token to, as older clients ask for them.
-#[utoipa::path(get, path = "/OS-FEDERATION/projects", tag = "federation", responses((status = 200)))]
+#[utoipa::path(get, path = "/OS-FEDERATION/projects", tag = "federation", responses((status = 200, body = List<ProjectView>)))]
 async fn federated_projects(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
-) -> Result<Json<Value>> {
+) -> Result<List<ProjectView>> {
     list_projects(&app, &caller, &base_url, "OS-FEDERATION/projects").await
 }
 
@@ -172,35 +183,37 @@ async fn list_projects(
     caller: &Caller,
     base_url: &BaseUrl,
     path: &str,
-) -> Result<Json<Value>> {
-    let projects = app.identity.own_projects(caller).await?;
-    let views: Vec<_> = projects
-        .into_iter()
-        .map(|project| ProjectView::new(project, base_url))
-        .collect();
-    Ok(Json(json!({
-        "projects": views,
-        "links": ListLinks::complete(base_url.v3(path)),
-    })))
+) -> Result<List<ProjectView>> {
+    let (projects, query) = (
+        app.identity.own_projects(caller).await?,
+        ListQuery::default(),
+    );
+    Ok(List::new(
+        projects,
+        ProjectView::new,
+        path,
+        base_url,
+        &query,
+    ))
 }
 
 /// The domains that the caller can scope a token to.
-#[utoipa::path(get, path = "/auth/domains", tag = "authentication", responses((status = 200)))]
+#[utoipa::path(get, path = "/auth/domains", tag = "authentication", responses((status = 200, body = List<DomainView>)))]
 async fn domains(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
-) -> Result<Json<Value>> {
+) -> Result<List<DomainView>> {
     list_domains(&app, &caller, &base_url, "auth/domains").await
 }
 
 /// The domains that the caller can scope a token to, as older clients ask for them.
-#[utoipa::path(get, path = "/OS-FEDERATION/domains", tag = "federation", responses((status = 200)))]
+#[utoipa::path(get, path = "/OS-FEDERATION/domains", tag = "federation", responses((status = 200, body = List<DomainView>)))]
 async fn federated_domains(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
-) -> Result<Json<Value>> {
+) -> Result<List<DomainView>> {
     list_domains(&app, &caller, &base_url, "OS-FEDERATION/domains").await
 }
 
@@ -209,47 +222,43 @@ async fn list_domains(
     caller: &Caller,
     base_url: &BaseUrl,
     path: &str,
-) -> Result<Json<Value>> {
-    let domains = app.identity.own_domains(caller).await?;
-    let views: Vec<_> = domains
-        .into_iter()
-        .map(|domain| DomainView::new(domain, base_url))
-        .collect();
-    Ok(Json(json!({
-        "domains": views,
-        "links": ListLinks::complete(base_url.v3(path)),
-    })))
+) -> Result<List<DomainView>> {
+    let (domains, query) = (
+        app.identity.own_domains(caller).await?,
+        ListQuery::default(),
+    );
+    Ok(List::new(domains, DomainView::new, path, base_url, &query))
 }
 
 /// Whether the caller can scope a token to the system.
-#[utoipa::path(get, path = "/auth/system", tag = "authentication", responses((status = 200)))]
+#[utoipa::path(get, path = "/auth/system", tag = "authentication", responses((status = 200, body = SystemScopes)))]
 async fn system(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
-) -> Result<Json<Value>> {
-    let system = if app.identity.has_system_role(&caller).await? {
-        json!([{ "all": true }])
-    } else {
-        json!([])
-    };
-    Ok(Json(
-        json!({ "system": system, "links": { "self": base_url.v3("auth/system") } }),
-    ))
+) -> Result<Json<SystemScopes>> {
+    let has_role = app.identity.has_system_role(&caller).await?;
+    Ok(Json(SystemScopes {
+        system: has_role
+            .then_some(WholeSystem { all: true })
+            .into_iter()
+            .collect(),
+        links: base_url.self_link("auth/system"),
+    }))
 }
 
 /// The service catalog of the caller's scope.
-#[utoipa::path(get, path = "/auth/catalog", tag = "authentication", responses((status = 200)))]
+#[utoipa::path(get, path = "/auth/catalog", tag = "authentication", responses((status = 200, body = Catalog)))]
 async fn catalog(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
-) -> Result<Json<Value>> {
+) -> Result<Json<Catalog>> {
     let catalog = app.identity.own_catalog(&caller).await?;
-    Ok(Json(json!({
-        "catalog": render_catalog(&catalog),
-        "links": { "self": base_url.v3("auth/catalog") },
-    })))
+    Ok(Json(Catalog {
+        catalog: catalog.into_iter().map(CatalogEntry::from).collect(),
+        links: base_url.self_link("auth/catalog"),
+    }))
 }
 
 /// Refuses a login whose parts have the wrong types, with the path of the first.
@@ -352,182 +361,150 @@ pub(crate) fn with_subject_token(mut response: Response, token: &str) -> Result 
     Ok(response)
 }
 
-/// The body of a token, in Keystone's shape.
-pub(crate) async fn render(app: &App, token: &ValidToken, include_catalog: bool) -> Result<Value> {
-    let mut body = Map::new();
-    body.insert("methods".to_owned(), json!(token.methods));
-    body.insert("user".to_owned(), render_user(token.acting_user(), token));
-    body.insert("audit_ids".to_owned(), json!(token.audit_ids));
-    body.insert("expires_at".to_owned(), json!(iso(token.expires_at)));
-    body.insert("issued_at".to_owned(), json!(iso(token.issued_at)));
-    if let Delegation::Trust(delegation) = &token.delegation {
-        body.insert(
-            "OS-TRUST:trust".to_owned(),
-            json!({
-                "id": delegation.trust.id,
-                "trustor_user": { "id": delegation.trustor.id },
-                "trustee_user": { "id": delegation.trustee.id },
-                "impersonation": delegation.trust.impersonation,
-            }),
-        );
-    }
-    match &token.scope {
-        TokenScope::Unscoped => {}
-        TokenScope::Project(project) => {
-            body.insert(
-                "project".to_owned(),
-                json!({
-                    "domain": render_domain(&project.domain),
-                    "id": project.id,
-                    "name": project.name,
-                }),
-            );
-            if token.trust().is_none() {
-                body.insert("is_domain".to_owned(), json!(project.is_domain));
-            }
-        }
-        TokenScope::Domain(domain) => {
-            body.insert("domain".to_owned(), render_domain(domain));
-        }
-        TokenScope::System => {
-            body.insert("system".to_owned(), json!({ "all": true }));
-        }
-    }
-    if token.scope != TokenScope::Unscoped {
-        body.insert("roles".to_owned(), render_roles(token));
-        if include_catalog {
-            let project_id = token.project().map(|project| &project.id);
-            let user = token.trust().map_or(&token.user, |trust| &trust.trustor);
-            let catalog = app.identity.catalog_for(&user.id, project_id).await?;
-            body.insert("catalog".to_owned(), render_catalog(&catalog));
-        }
-    }
-    if let Delegation::OAuth1(delegation) = &token.delegation {
-        body.insert(
-            "OS-OAUTH1".to_owned(),
-            json!({
-                "access_token_id": delegation.access_token_id,
-                "consumer_id": delegation.consumer_id,
-            }),
-        );
-    }
-    let providers = app.identity.enabled_service_providers().await?;
-    if !providers.is_empty() {
-        body.insert(
-            "service_providers".to_owned(),
-            render_service_providers(&providers),
-        );
-    }
-    if let Delegation::ApplicationCredential(credential) = &token.delegation {
-        let mut shown = json!({
-            "id": credential.id,
-            "name": credential.name,
-            "restricted": !credential.is_unrestricted(),
-        });
-        if !credential.access_rules.is_empty() {
-            let rules: Vec<_> = credential
-                .access_rules
-                .iter()
-                .map(|rule| {
-                    json!({
-                        "id": rule.id,
-                        "service": rule.service,
-                        "path": rule.path,
-                        "method": rule.method,
-                    })
-                })
-                .collect();
-            shown["access_rules"] = Value::Array(rules);
-        }
-        body.insert("application_credential".to_owned(), shown);
-    }
-    if let Some(thumbprint) = &token.thumbprint {
-        body.insert(
-            "oauth2_credential".to_owned(),
-            json!({ "x5t#S256": thumbprint }),
-        );
-    }
-    Ok(json!({ "token": body }))
+#[derive(Serialize, ToSchema)]
+struct SystemScopes {
+    system: Vec<WholeSystem>,
+    links: SelfLink,
 }
 
-/// A trust's roles are shown whole.
-fn render_roles(token: &ValidToken) -> Value {
-    match token.trust() {
-        Some(delegation) => delegation
-            .roles
-            .iter()
-            .map(|role| json!(RoleMembers::from(role.clone())))
-            .collect(),
-        None => token
-            .roles
-            .iter()
-            .map(|role| json!({ "id": role.id, "name": role.name }))
-            .collect(),
-    }
+#[derive(Serialize, ToSchema)]
+struct Catalog {
+    catalog: Vec<CatalogEntry>,
+    links: SelfLink,
 }
 
-fn render_user(user: &UserRef, token: &ValidToken) -> Value {
-    let mut shown = json!({
-        "domain": render_domain(&user.domain),
-        "id": user.id,
-        "name": user.name,
-    });
-    match &token.federation {
-        Some(origin) => {
-            let groups: Vec<_> = origin.groups.iter().map(|id| json!({ "id": id })).collect();
-            shown["OS-FEDERATION"] = json!({
-                "groups": groups,
-                "identity_provider": { "id": origin.identity_provider },
-                "protocol": { "id": origin.protocol },
-            });
-        }
-        None => {
-            shown["password_expires_at"] = json!(user.password_expires_at.map(iso_without_zone))
-        }
-    }
-    shown
+/// What to leave out of a token's body.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct CatalogQuery {
+    /// Leaves the catalog out, whatever its value.
+    nocatalog: Option<String>,
 }
 
-fn render_service_providers(providers: &[ServiceProvider]) -> Value {
-    providers
-        .iter()
-        .map(|provider| {
-            json!({
-                "auth_url": provider.auth_url,
-                "id": provider.id,
-                "sp_url": provider.sp_url,
-            })
-        })
-        .collect()
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct ValidationQuery {
+    /// Whether a token counts for a while after its end, as services ask for what runs long.
+    allow_expired: Option<String>,
 }
 
-fn render_domain(domain: &DomainRef) -> Value {
-    json!({ "id": domain.id, "name": domain.name })
+/// A login, as `check_shape` wants it. Methods that are plugins have members of their own.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct LoginRequest {
+    auth: Login,
 }
 
-fn render_catalog(catalog: &[CatalogService]) -> Value {
-    catalog
-        .iter()
-        .map(|service| {
-            let endpoints: Vec<_> = service
-                .endpoints
-                .iter()
-                .map(|endpoint| {
-                    let mut shown = endpoint.extra.clone();
-                    shown.insert("id".to_owned(), json!(endpoint.id));
-                    shown.insert("interface".to_owned(), json!(endpoint.interface.as_str()));
-                    shown.insert("region_id".to_owned(), json!(endpoint.region_id));
-                    shown.insert("url".to_owned(), json!(endpoint.url));
-                    shown.insert("region".to_owned(), json!(endpoint.region_id));
-                    Value::Object(shown)
-                })
-                .collect();
-            json!({
-                "endpoints": endpoints,
-                "id": service.id,
-                "type": service.service_type,
-                "name": service.name,
-            })
-        })
-        .collect()
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct Login {
+    identity: LoginIdentity,
+    #[schema(nullable = false)]
+    scope: Option<LoginScope>,
+}
+
+/// Each method that is named has a member of its name, with the proof.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct LoginIdentity {
+    methods: Vec<String>,
+    #[schema(nullable = false)]
+    password: Option<LoginPassword>,
+    #[schema(nullable = false)]
+    token: Option<LoginToken>,
+    #[schema(value_type = Object, required = false)]
+    application_credential: Option<Value>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct LoginPassword {
+    #[schema(nullable = false)]
+    user: Option<LoginUser>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct LoginUser {
+    #[schema(nullable = false)]
+    id: Option<String>,
+    #[schema(nullable = false)]
+    name: Option<String>,
+    #[schema(nullable = false)]
+    password: Option<String>,
+    #[schema(nullable = false)]
+    domain: Option<LoginDomain>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct LoginToken {
+    id: String,
+}
+
+/// `"unscoped"`, or one of these.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+enum LoginScope {
+    Unscoped(String),
+    Scope(Scope),
+}
+
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct Scope {
+    #[schema(nullable = false)]
+    project: Option<LoginProject>,
+    #[schema(nullable = false)]
+    domain: Option<LoginDomain>,
+    #[serde(rename = "OS-TRUST:trust")]
+    #[schema(nullable = false)]
+    trust: Option<LoginTrust>,
+    #[schema(value_type = Object, required = false)]
+    system: Option<Value>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct LoginProject {
+    #[schema(nullable = false)]
+    id: Option<String>,
+    #[schema(nullable = false)]
+    name: Option<String>,
+    #[schema(nullable = false)]
+    domain: Option<LoginDomain>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct LoginDomain {
+    #[schema(nullable = false)]
+    id: Option<String>,
+    #[schema(nullable = false)]
+    name: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct LoginTrust {
+    #[schema(nullable = false)]
+    id: Option<String>,
+}
+
+/// Why a login is refused: an error, or that more methods are needed.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+enum LoginRefusal {
+    Error(ErrorBody),
+    Receipt(ReceiptBody),
+}
+
+/// What was proven already; the receipt itself is in the `Openstack-Auth-Receipt` header.
+#[derive(Serialize, ToSchema)]
+struct ReceiptBody {
+    #[schema(value_type = Object)]
+    receipt: Value,
+    required_auth_methods: Vec<Vec<String>>,
 }

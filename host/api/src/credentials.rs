@@ -8,12 +8,10 @@ use archstone_model::{
     secret::Secret,
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,8 +20,9 @@ use crate::{
     body::Body,
     caller::Authenticated,
     error::Result,
-    links::{BaseUrl, list_body},
-    query::ListQuery,
+    links::{BaseUrl, SelfLink},
+    query::{Filters, ListQuery, Paging},
+    resource::{Envelope, List, Resource},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -33,44 +32,33 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists the credentials that the caller may see.
-#[utoipa::path(get, path = "/credentials", tag = "credentials", responses((status = 200)))]
+#[utoipa::path(get, path = "/credentials", tag = "credentials",
+    params(Filters<CredentialQuery>, Paging), responses((status = 200, body = List<CredentialView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<CredentialView>> {
     let filter = CredentialFilter {
         user_id: query.get("user_id").map(UserId::from),
         kind: query.get("type").map(str::to_owned),
         page: query.page()?,
     };
     let credentials = app.identity.credentials(&caller, filter).await?;
-    let views = credentials
-        .entries
-        .into_iter()
-        .map(|credential| view(credential, &base_url))
-        .collect();
-    let cut_at = credentials.cut_at;
-    Ok(Json(list_body(
-        "credentials",
-        "credentials",
-        views,
-        cut_at,
-        &base_url,
-        &query,
-    )))
+    let (view, path) = (CredentialView::new, "credentials");
+    Ok(List::new(credentials, view, path, &base_url, &query))
 }
 
 /// Stores a credential.
 #[utoipa::path(post, path = "/credentials", tag = "credentials",
-    request_body = CredentialCreateRequest, responses((status = 201)))]
+    request_body = CredentialCreateRequest, responses((status = 201, body = Envelope<CredentialView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<CredentialCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<CredentialView>)> {
     let CredentialCreate {
         blob,
         kind,
@@ -87,41 +75,39 @@ async fn create(
         extra,
     };
     let credential = app.identity.create_credential(&caller, creation).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "credential": view(credential, &base_url) })),
-    ))
+    let view = CredentialView::new(credential, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a credential.
 #[utoipa::path(get, path = "/credentials/{credential_id}", tag = "credentials",
-    params(("credential_id" = String, Path)), responses((status = 200)))]
+    params(("credential_id" = String, Path)), responses((status = 200, body = Envelope<CredentialView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(credential_id): Path<CredentialId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<CredentialView>> {
     let credential = app.identity.credential(&caller, &credential_id).await?;
-    Ok(Json(json!({ "credential": view(credential, &base_url) })))
+    Ok(Envelope(CredentialView::new(credential, &base_url)))
 }
 
 /// Changes what is in a credential.
 #[utoipa::path(patch, path = "/credentials/{credential_id}", tag = "credentials",
     params(("credential_id" = String, Path)), request_body = CredentialUpdateRequest,
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<CredentialView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(credential_id): Path<CredentialId>,
     Body(request): Body<CredentialUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<CredentialView>> {
     let credential = app
         .identity
         .update_credential(&caller, &credential_id, request.credential.blob)
         .await?;
-    Ok(Json(json!({ "credential": view(credential, &base_url) })))
+    Ok(Envelope(CredentialView::new(credential, &base_url)))
 }
 
 /// Deletes a credential.
@@ -138,17 +124,12 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn view(credential: Credential, base_url: &BaseUrl) -> Value {
-    let mut view: Map<String, Value> = credential.extra;
-    let links = base_url.self_link(format_args!("credentials/{}", credential.id));
-    view.insert("user_id".to_owned(), json!(credential.user_id));
-    view.insert("type".to_owned(), json!(credential.kind));
-    // Whoever may see a credential may see what is in it: that is what it is stored for.
-    view.insert("blob".to_owned(), json!(credential.blob.expose()));
-    view.insert("project_id".to_owned(), json!(credential.project_id));
-    view.insert("id".to_owned(), json!(credential.id));
-    view.insert("links".to_owned(), json!(links));
-    Value::Object(view)
+/// The filters of a list of credentials.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct CredentialQuery {
+    user_id: Option<String>,
+    r#type: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -181,4 +162,40 @@ struct CredentialUpdateRequest {
 struct CredentialUpdate {
     #[schema(value_type = String)]
     blob: Secret,
+}
+
+/// A credential as clients see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Credential)]
+struct CredentialView {
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+    user_id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    blob: String,
+    project_id: Option<String>,
+    id: String,
+    links: SelfLink,
+}
+
+impl CredentialView {
+    fn new(credential: Credential, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("credentials/{}", credential.id)),
+            extra: credential.extra,
+            user_id: credential.user_id.into(),
+            kind: credential.kind,
+            // Whoever may see a credential may see what is in it: that is what it is stored for.
+            blob: credential.blob.expose().to_owned(),
+            project_id: credential.project_id.map(Into::into),
+            id: credential.id.into(),
+        }
+    }
+}
+
+impl Resource for CredentialView {
+    const ONE: &'static str = "credential";
+    const MANY: &'static str = "credentials";
 }

@@ -1,6 +1,6 @@
 //! `/v3/domains`.
 
-use archstone_identity::{DomainCreation, ProjectChange};
+use archstone_identity::{DomainCreation, DomainRef, ProjectChange};
 use archstone_model::{
     Extra,
     id::DomainId,
@@ -8,12 +8,10 @@ use archstone_model::{
     project::{Domain, ProjectFilter},
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,10 +20,11 @@ use crate::{
     body::{Body, LenientBool, non_empty, nullable, without_reserved},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, SelfLink, list_body},
+    links::{BaseUrl, SelfLink},
     project_tags::check_tags,
     projects::{ResourceOptionsBody, ResourceOptionsRequest},
-    query::ListQuery,
+    query::{Comparisons, Filters, ListQuery, Name, Paging},
+    resource::{Envelope, List, Resource},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -35,13 +34,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists domains.
-#[utoipa::path(get, path = "/domains", tag = "domains", responses((status = 200)))]
+#[utoipa::path(get, path = "/domains", tag = "domains",
+    params(Filters<DomainQuery>, Comparisons<Name>, Paging), responses((status = 200, body = List<DomainView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<DomainView>> {
     query.check::<DomainQuery>()?;
     let filter = ProjectFilter {
         is_domain: Some(true),
@@ -51,69 +51,56 @@ async fn list(
         ..ProjectFilter::default()
     };
     let domains = app.identity.domains(&caller, filter).await?;
-    let views = domains
-        .entries
-        .into_iter()
-        .map(|domain| json!(DomainView::new(domain, &base_url)))
-        .collect();
-    let cut_at = domains.cut_at;
-    Ok(Json(list_body(
-        "domains", "domains", views, cut_at, &base_url, &query,
-    )))
+    let (view, path) = (DomainView::new, "domains");
+    Ok(List::new(domains, view, path, &base_url, &query))
 }
 
 /// Creates a domain.
 #[utoipa::path(post, path = "/domains", tag = "domains", request_body = DomainCreateRequest,
-    responses((status = 201)))]
+    responses((status = 201, body = Envelope<DomainView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<DomainCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<DomainView>)> {
     let domain = app
         .identity
         .create_domain(&caller, request.domain.try_into()?)
         .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "domain": DomainView::new(domain, &base_url) })),
-    ))
+    let view = DomainView::new(domain, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a domain.
 #[utoipa::path(get, path = "/domains/{domain_id}", tag = "domains",
-    params(("domain_id" = String, Path)), responses((status = 200)))]
+    params(("domain_id" = String, Path)), responses((status = 200, body = Envelope<DomainView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(domain_id): Path<DomainId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<DomainView>> {
     let domain = app.identity.domain(&caller, &domain_id).await?;
-    Ok(Json(
-        json!({ "domain": DomainView::new(domain, &base_url) }),
-    ))
+    Ok(Envelope(DomainView::new(domain, &base_url)))
 }
 
 /// Changes a domain.
 #[utoipa::path(patch, path = "/domains/{domain_id}", tag = "domains",
     params(("domain_id" = String, Path)), request_body = DomainUpdateRequest,
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<DomainView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(domain_id): Path<DomainId>,
     Body(request): Body<DomainUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<DomainView>> {
     let domain = app
         .identity
         .update_domain(&caller, &domain_id, request.domain.try_into()?)
         .await?;
-    Ok(Json(
-        json!({ "domain": DomainView::new(domain, &base_url) }),
-    ))
+    Ok(Envelope(DomainView::new(domain, &base_url)))
 }
 
 /// Deletes a disabled domain with everything in it but its roles.
@@ -235,6 +222,7 @@ fn without_what_domains_lack(extra: Extra) -> Extra {
 
 /// A domain as clients see it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Domain)]
 pub(crate) struct DomainView {
     #[serde(flatten)]
     #[schema(ignore)]
@@ -260,6 +248,36 @@ impl DomainView {
             enabled: domain.enabled,
             tags: domain.tags,
             options: domain.options.into(),
+        }
+    }
+}
+
+impl Resource for DomainView {
+    const ONE: &'static str = "domain";
+    const MANY: &'static str = "domains";
+}
+
+/// A domain where it is only named.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DomainReference {
+    id: String,
+    name: String,
+}
+
+impl From<&Domain> for DomainReference {
+    fn from(domain: &Domain) -> Self {
+        Self {
+            id: domain.id.to_string(),
+            name: domain.name.clone(),
+        }
+    }
+}
+
+impl From<&DomainRef> for DomainReference {
+    fn from(domain: &DomainRef) -> Self {
+        Self {
+            id: domain.id.to_string(),
+            name: domain.name.clone(),
         }
     }
 }

@@ -7,14 +7,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    auth::{render, with_subject_token},
+    auth::with_subject_token,
     body::RawBody,
     caller::Authenticated,
     error::{ApiError, Result},
+    token_body::TokenEnvelope,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -25,9 +27,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Exchanges a signed EC2 request for a token, which is in the `X-Subject-Token` header.
 #[utoipa::path(post, path = "/ec2tokens", tag = "authentication",
-    request_body(content = serde_json::Value,
-        description = "`{\"credentials\": {\"access\", \"signature\", \"verb\", \"host\", \"path\", \"params\", \"headers\", \"body_hash\"}}`"),
-    responses((status = 200, description = "The token's contents"), (status = 401, description = "The signature was not accepted")))]
+    request_body = Ec2Request, responses((status = 200, body = TokenEnvelope,
+        headers(("X-Subject-Token" = String, description = "The token")))))]
 async fn ec2(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
@@ -38,16 +39,14 @@ async fn ec2(
         .identity
         .token_for_ec2(&caller, request.as_ref())
         .await?;
-    let body = render(&app, &issued.subject, true).await?;
+    let body = TokenEnvelope::of(&app, &issued.subject, true).await?;
     // Handing the token to the service that asked is what this answer is for.
     with_subject_token(Json(body).into_response(), issued.token.expose())
 }
 
 /// Says whose a signed S3 request is. The answer has no token that could be used.
 #[utoipa::path(post, path = "/s3tokens", tag = "authentication",
-    request_body(content = serde_json::Value,
-        description = "`{\"credentials\": {\"access\", \"signature\", \"token\"}}`, where `token` is the signed string in base64"),
-    responses((status = 200, description = "Whose the keys are, and what for"), (status = 401, description = "The signature was not accepted")))]
+    request_body = S3Request, responses((status = 200, body = TokenEnvelope)))]
 async fn s3(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
@@ -55,18 +54,18 @@ async fn s3(
 ) -> Result {
     let request = signed_request(body);
     let issued = app.identity.token_for_s3(&caller, request.as_ref()).await?;
-    let body = render(&app, &issued.subject, true).await?;
+    let body = TokenEnvelope::of(&app, &issued.subject, true).await?;
     Ok(Json(body).into_response())
 }
 
 /// Not allowed: signatures are posted.
-#[utoipa::path(get, path = "/ec2tokens", tag = "authentication", responses((status = 405)))]
+#[utoipa::path(get, path = "/ec2tokens", tag = "authentication", security(()), responses((status = 405)))]
 async fn no_ec2() -> Response {
     ApiError::only("POST").into_response()
 }
 
 /// Not allowed: signatures are posted.
-#[utoipa::path(get, path = "/s3tokens", tag = "authentication", responses((status = 405)))]
+#[utoipa::path(get, path = "/s3tokens", tag = "authentication", security(()), responses((status = 405)))]
 async fn no_s3() -> Response {
     ApiError::only("POST").into_response()
 }
@@ -83,6 +82,44 @@ fn signed_request(mut body: Value) -> Option<Map<String, Value>> {
             _ => None,
         });
     Some(request.unwrap_or_default())
+}
+
+/// A request that was signed for EC2.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct Ec2Request {
+    credentials: Ec2Signature,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct Ec2Signature {
+    access: String,
+    signature: String,
+    verb: Option<String>,
+    host: Option<String>,
+    path: Option<String>,
+    #[schema(value_type = Object, required = false)]
+    params: Option<Value>,
+    #[schema(value_type = Object, required = false)]
+    headers: Option<Value>,
+    body_hash: Option<String>,
+}
+
+/// A request that was signed for S3.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct S3Request {
+    credentials: S3Signature,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct S3Signature {
+    access: String,
+    signature: String,
+    /// What was signed, in base64.
+    token: String,
 }
 
 #[cfg(test)]

@@ -6,15 +6,13 @@ use archstone_model::{
     endpoint_filter::{EndpointGroup, EndpointGroupFilter, EndpointGroupPatch},
     id::{EndpointGroupId, EndpointId, ProjectId},
     listing::Change,
-    project::Project,
 };
 use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,11 +20,12 @@ use crate::{
     App,
     body::{Body, non_empty, nullable},
     caller::Authenticated,
-    catalog::view_endpoint,
+    catalog::EndpointView,
     error::Result,
-    links::{BaseUrl, list_body},
+    links::{BaseUrl, SelfLink},
     projects::ProjectView,
-    query::ListQuery,
+    query::{Filters, ListQuery},
+    resource::{Envelope, List, Resource},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -44,31 +43,37 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists endpoint groups.
 #[utoipa::path(get, path = "/OS-EP-FILTER/endpoint_groups", tag = "endpoint filter",
-    responses((status = 200)))]
+    params(Filters<EndpointGroupQuery>), responses((status = 200, body = List<EndpointGroupView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<EndpointGroupView>> {
     query.check::<EndpointGroupQuery>()?;
     let filter = EndpointGroupFilter {
         names: query.names(),
     };
     let groups = app.identity.endpoint_groups(&caller, filter).await?;
     let path = "OS-EP-FILTER/endpoint_groups";
-    Ok(Json(list_of_groups(path, groups, &base_url, &query)))
+    Ok(List::new(
+        groups,
+        EndpointGroupView::new,
+        path,
+        &base_url,
+        &query,
+    ))
 }
 
 /// Creates an endpoint group.
 #[utoipa::path(post, path = "/OS-EP-FILTER/endpoint_groups", tag = "endpoint filter",
-    request_body = EndpointGroupCreateRequest, responses((status = 201)))]
+    request_body = EndpointGroupCreateRequest, responses((status = 201, body = Envelope<EndpointGroupView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<EndpointGroupCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<EndpointGroupView>)> {
     let EndpointGroupCreate {
         name,
         description,
@@ -83,37 +88,35 @@ async fn create(
         .identity
         .create_endpoint_group(&caller, creation)
         .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "endpoint_group": view(group, &base_url) })),
-    ))
+    let view = EndpointGroupView::new(group, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows an endpoint group.
 #[utoipa::path(get, path = "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
     tag = "endpoint filter", params(("endpoint_group_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<EndpointGroupView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<EndpointGroupId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<EndpointGroupView>> {
     let group = app.identity.endpoint_group(&caller, &id).await?;
-    Ok(Json(json!({ "endpoint_group": view(group, &base_url) })))
+    Ok(Envelope(EndpointGroupView::new(group, &base_url)))
 }
 
 /// Changes an endpoint group.
 #[utoipa::path(patch, path = "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
     tag = "endpoint filter", params(("endpoint_group_id" = String, Path)),
-    request_body = EndpointGroupUpdateRequest, responses((status = 200)))]
+    request_body = EndpointGroupUpdateRequest, responses((status = 200, body = Envelope<EndpointGroupView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<EndpointGroupId>,
     Body(request): Body<EndpointGroupUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<EndpointGroupView>> {
     let EndpointGroupUpdate {
         name,
         description,
@@ -128,7 +131,7 @@ async fn update(
         .identity
         .update_endpoint_group(&caller, &id, patch)
         .await?;
-    Ok(Json(json!({ "endpoint_group": view(group, &base_url) })))
+    Ok(Envelope(EndpointGroupView::new(group, &base_url)))
 }
 
 /// Deletes an endpoint group.
@@ -147,47 +150,48 @@ async fn delete(
 /// Lists the endpoints that are in a group.
 #[utoipa::path(get, path = "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints",
     tag = "endpoint filter", params(("endpoint_group_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = List<EndpointView>)))]
 async fn list_endpoints_in_group(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<EndpointGroupId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<EndpointView>> {
     let endpoints = app.identity.endpoints_in_group(&caller, &id).await?;
-    let views = endpoints
-        .into_iter()
-        .map(|endpoint| view_endpoint(endpoint, &base_url))
-        .collect();
     let path = format!("OS-EP-FILTER/endpoint_groups/{id}/endpoints");
-    Ok(Json(list_body(
-        "endpoints",
+    Ok(List::new(
+        endpoints,
+        EndpointView::new,
         &path,
-        views,
-        None,
         &base_url,
         &query,
-    )))
+    ))
 }
 
 /// Lists the projects that have an endpoint group.
 #[utoipa::path(get, path = "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects",
     tag = "endpoint filter", params(("endpoint_group_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = List<ProjectView>)))]
 async fn list_projects_with_group(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<EndpointGroupId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<ProjectView>> {
     let projects = app
         .identity
         .projects_with_endpoint_group(&caller, &id)
         .await?;
     let path = format!("OS-EP-FILTER/endpoint_groups/{id}/projects");
-    Ok(Json(list_of_projects(&path, projects, &base_url, &query)))
+    Ok(List::new(
+        projects,
+        ProjectView::new,
+        &path,
+        &base_url,
+        &query,
+    ))
 }
 
 /// Shows that a project has an endpoint group.
@@ -195,22 +199,25 @@ async fn list_projects_with_group(
     path = "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
     tag = "endpoint filter",
     params(("endpoint_group_id" = String, Path), ("project_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = ProjectEndpointGroupEnvelope)))]
 async fn show_group_in_project(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path((id, project_id)): Path<(EndpointGroupId, ProjectId)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<ProjectEndpointGroupEnvelope>> {
     app.identity
         .check_endpoint_group_in_project(&caller, &id, &project_id)
         .await?;
     // Keystone leaves the link without the server's address.
     let link = format!("/OS-EP-FILTER/endpoint_groups/{id}/projects/{project_id}");
-    Ok(Json(json!({ "project_endpoint_group": {
-        "endpoint_group_id": id,
-        "project_id": project_id,
-        "links": { "self": link },
-    } })))
+    let project_endpoint_group = ProjectEndpointGroup {
+        endpoint_group_id: id.into(),
+        project_id: project_id.into(),
+        links: SelfLink::to(link),
+    };
+    Ok(Json(ProjectEndpointGroupEnvelope {
+        project_endpoint_group,
+    }))
 }
 
 /// Gives a project an endpoint group.
@@ -249,67 +256,74 @@ async fn remove_group(
 
 /// Lists the endpoint groups that a project has.
 #[utoipa::path(get, path = "/OS-EP-FILTER/projects/{project_id}/endpoint_groups",
-    tag = "endpoint filter", params(("project_id" = String, Path)), responses((status = 200)))]
+    tag = "endpoint filter", params(("project_id" = String, Path)), responses((status = 200, body = List<EndpointGroupView>)))]
 async fn list_groups_of_project(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(project_id): Path<ProjectId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<EndpointGroupView>> {
     let groups = app
         .identity
         .endpoint_groups_of_project(&caller, &project_id)
         .await?;
     let path = format!("OS-EP-FILTER/projects/{project_id}/endpoint_groups");
-    Ok(Json(list_of_groups(&path, groups, &base_url, &query)))
+    Ok(List::new(
+        groups,
+        EndpointGroupView::new,
+        &path,
+        &base_url,
+        &query,
+    ))
 }
 
 /// Lists the endpoints that a project has, by themselves or in groups.
 #[utoipa::path(get, path = "/OS-EP-FILTER/projects/{project_id}/endpoints",
-    tag = "endpoint filter", params(("project_id" = String, Path)), responses((status = 200)))]
+    tag = "endpoint filter", params(("project_id" = String, Path)), responses((status = 200, body = List<EndpointView>)))]
 async fn list_endpoints_of_project(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(project_id): Path<ProjectId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<EndpointView>> {
     let endpoints = app
         .identity
         .endpoints_of_project(&caller, &project_id)
         .await?;
-    let views = endpoints
-        .into_iter()
-        .map(|endpoint| view_endpoint(endpoint, &base_url))
-        .collect();
     let path = format!("OS-EP-FILTER/projects/{project_id}/endpoints");
-    Ok(Json(list_body(
-        "endpoints",
+    Ok(List::new(
+        endpoints,
+        EndpointView::new,
         &path,
-        views,
-        None,
         &base_url,
         &query,
-    )))
+    ))
 }
 
 /// Lists the projects that an endpoint was added to by itself.
 #[utoipa::path(get, path = "/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
-    tag = "endpoint filter", params(("endpoint_id" = String, Path)), responses((status = 200)))]
+    tag = "endpoint filter", params(("endpoint_id" = String, Path)), responses((status = 200, body = List<ProjectView>)))]
 async fn list_projects_with_endpoint(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(endpoint_id): Path<EndpointId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<ProjectView>> {
     let projects = app
         .identity
         .projects_with_endpoint(&caller, &endpoint_id)
         .await?;
     let path = format!("OS-EP-FILTER/endpoints/{endpoint_id}/projects");
-    Ok(Json(list_of_projects(&path, projects, &base_url, &query)))
+    Ok(List::new(
+        projects,
+        ProjectView::new,
+        &path,
+        &base_url,
+        &query,
+    ))
 }
 
 /// Says whether an endpoint was added to a project by itself.
@@ -360,43 +374,6 @@ async fn remove_endpoint(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn list_of_groups(
-    path: &str,
-    groups: Vec<EndpointGroup>,
-    base_url: &BaseUrl,
-    query: &ListQuery,
-) -> Value {
-    let views = groups
-        .into_iter()
-        .map(|group| view(group, base_url))
-        .collect();
-    list_body("endpoint_groups", path, views, None, base_url, query)
-}
-
-fn list_of_projects(
-    path: &str,
-    projects: Vec<Project>,
-    base_url: &BaseUrl,
-    query: &ListQuery,
-) -> Value {
-    let views = projects
-        .into_iter()
-        .map(|project| json!(ProjectView::new(project, base_url)))
-        .collect();
-    list_body("projects", path, views, None, base_url, query)
-}
-
-fn view(group: EndpointGroup, base_url: &BaseUrl) -> Value {
-    let path = format!("OS-EP-FILTER/endpoint_groups/{}", group.id);
-    json!({
-        "id": group.id,
-        "name": group.name,
-        "description": group.description,
-        "filters": group.filters,
-        "links": base_url.self_link(path),
-    })
-}
-
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EndpointGroupQuery {
@@ -417,7 +394,7 @@ struct EndpointGroupCreate {
     #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+")]
     name: String,
     description: Option<String>,
-    #[schema(value_type = Filters)]
+    #[schema(value_type = EndpointFilters)]
     filters: Extra,
 }
 
@@ -436,17 +413,59 @@ struct EndpointGroupUpdate {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     description: Change<Option<String>>,
-    #[schema(value_type = Filters, required = false)]
+    #[schema(value_type = EndpointFilters, required = false)]
     filters: Option<Extra>,
 }
 
 /// What endpoints have in common.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "its schema is all that is used")]
-struct Filters {
+struct EndpointFilters {
     #[schema(nullable = false, pattern = "^(admin|internal|public)$")]
     interface: Option<String>,
     #[schema(nullable = false)]
     service_id: Option<String>,
     region_id: Option<String>,
+}
+
+/// An endpoint group as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EndpointGroup)]
+struct EndpointGroupView {
+    id: String,
+    name: String,
+    description: Option<String>,
+    #[schema(value_type = Object)]
+    filters: Extra,
+    links: SelfLink,
+}
+
+impl EndpointGroupView {
+    fn new(group: EndpointGroup, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("OS-EP-FILTER/endpoint_groups/{}", group.id)),
+            id: group.id.into(),
+            name: group.name,
+            description: group.description,
+            filters: group.filters,
+        }
+    }
+}
+
+impl Resource for EndpointGroupView {
+    const ONE: &'static str = "endpoint_group";
+    const MANY: &'static str = "endpoint_groups";
+}
+
+/// That a project has an endpoint group.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProjectEndpointGroupEnvelope {
+    project_endpoint_group: ProjectEndpointGroup,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ProjectEndpointGroup {
+    endpoint_group_id: String,
+    project_id: String,
+    links: SelfLink,
 }

@@ -10,7 +10,9 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::links::BaseUrl;
 
@@ -25,8 +27,8 @@ pub struct ApiError(Box<Answer>);
 struct Answer {
     status: StatusCode,
     message: String,
-    /// Extra members of the `error` object.
-    details: Option<(&'static str, Value)>,
+    /// What the client needs to go on.
+    identity: Option<Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// A body that replaces the usual error object (auth receipts).
     body: Option<Value>,
@@ -37,7 +39,7 @@ impl ApiError {
         Self(Box::new(Answer {
             status,
             message: message.into(),
-            details: None,
+            identity: None,
             headers: Vec::new(),
             body: None,
         }))
@@ -99,8 +101,8 @@ impl ApiError {
         self
     }
 
-    fn with_details(mut self, name: &'static str, value: Value) -> Self {
-        self.0.details = Some((name, value));
+    fn with_identity(mut self, value: Value) -> Self {
+        self.0.identity = Some(value);
         self
     }
 
@@ -139,11 +141,11 @@ impl From<identity::Error> for ApiError {
         }
         let answer = Self::new(status, error.to_string());
         match error {
-            E::MoreStepsNeeded { continuation } => answer.with_details("identity", continuation),
+            E::MoreStepsNeeded { continuation } => answer.with_identity(continuation),
             E::UnsupportedMethod { supported } => {
-                answer.with_details("identity", json!({ "methods": supported }))
+                answer.with_identity(json!({ "methods": supported }))
             }
-            E::ApplicationCredentialWithScope => answer.with_details("identity", json!({})),
+            E::ApplicationCredentialWithScope => answer.with_identity(json!({})),
             E::MoreMethodsNeeded { receipt, .. } => {
                 // The receipt is what this answer is for.
                 let value = receipt.receipt.expose();
@@ -164,25 +166,42 @@ impl IntoResponse for ApiError {
         let Answer {
             status,
             message,
-            details,
+            identity,
             headers,
             body,
         } = *self.0;
         let body = body.unwrap_or_else(|| {
-            let mut error = json!({
-                "code": status.as_u16(),
-                "message": message,
-                "title": status.canonical_reason().unwrap_or("Error"),
-            });
-            if let (Some((name, value)), Some(members)) = (details, error.as_object_mut()) {
-                members.insert(name.to_owned(), value);
-            }
-            json!({ "error": error })
+            json!(ErrorBody {
+                error: ErrorMembers {
+                    code: status.as_u16(),
+                    message,
+                    title: status.canonical_reason().unwrap_or("Error"),
+                    identity,
+                },
+            })
         });
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().extend(headers);
         response
     }
+}
+
+/// The body of a failure.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct ErrorBody {
+    error: ErrorMembers,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ErrorMembers {
+    /// The status again.
+    code: u16,
+    message: String,
+    title: &'static str,
+    /// What the client needs to go on with a login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<Value>,
 }
 
 /// Adds the `WWW-Authenticate` challenge that Keystone sends with every 401.

@@ -19,6 +19,7 @@ use crate::{
     auth,
     error::{ApiError, Result},
     query::ListQuery,
+    token_body::TokenEnvelope,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -31,8 +32,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// Logs in with what the identity provider says, and issues an unscoped token.
 #[utoipa::path(get,
     path = "/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/auth",
-    tag = "federation", params(("idp_id" = String, Path), ("protocol_id" = String, Path)),
-    responses((status = 201), (status = 401)))]
+    tag = "federation", security(()), params(("idp_id" = String, Path), ("protocol_id" = String, Path)),
+    responses((status = 201, body = TokenEnvelope,
+        headers(("X-Subject-Token" = String, description = "The token"))), (status = 401), (status = 403), (status = 409)))]
 async fn log_in(
     State(app): State<App>,
     Path((idp_id, protocol_id)): Path<(IdentityProviderId, ProtocolId)>,
@@ -46,8 +48,9 @@ async fn log_in(
 /// Logs in with what the identity provider says, and issues an unscoped token.
 #[utoipa::path(post,
     path = "/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/auth",
-    tag = "federation", params(("idp_id" = String, Path), ("protocol_id" = String, Path)),
-    responses((status = 201), (status = 401)))]
+    tag = "federation", security(()), params(("idp_id" = String, Path), ("protocol_id" = String, Path)),
+    responses((status = 201, body = TokenEnvelope,
+        headers(("X-Subject-Token" = String, description = "The token"))), (status = 401), (status = 403), (status = 409)))]
 async fn log_in_by_post(
     state: State<App>,
     path: Path<(IdentityProviderId, ProtocolId)>,
@@ -57,9 +60,10 @@ async fn log_in_by_post(
 }
 
 /// Logs a dashboard's user in; the assertion tells the identity provider.
-#[utoipa::path(get, path = "/auth/OS-FEDERATION/websso/{protocol_id}", tag = "federation",
+#[utoipa::path(get, path = "/auth/OS-FEDERATION/websso/{protocol_id}", tag = "federation", security(()),
     params(("protocol_id" = String, Path), ("origin" = String, Query)),
-    responses((status = 200), (status = 401)))]
+    responses((status = 200, body = String, content_type = "text/html",
+        description = "The page that takes the token to the dashboard"), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on(
     State(app): State<App>,
     Path(protocol_id): Path<ProtocolId>,
@@ -72,9 +76,10 @@ async fn sign_on(
 }
 
 /// Logs a dashboard's user in; the assertion tells the identity provider.
-#[utoipa::path(post, path = "/auth/OS-FEDERATION/websso/{protocol_id}", tag = "federation",
+#[utoipa::path(post, path = "/auth/OS-FEDERATION/websso/{protocol_id}", tag = "federation", security(()),
     params(("protocol_id" = String, Path), ("origin" = String, Query)),
-    responses((status = 200), (status = 401)))]
+    responses((status = 200, body = String, content_type = "text/html",
+        description = "The page that takes the token to the dashboard"), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_by_post(
     state: State<App>,
     path: Path<ProtocolId>,
@@ -87,9 +92,10 @@ async fn sign_on_by_post(
 /// Logs a dashboard's user in at one identity provider.
 #[utoipa::path(get,
     path = "/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/websso",
-    tag = "federation",
+    tag = "federation", security(()),
     params(("idp_id" = String, Path), ("protocol_id" = String, Path), ("origin" = String, Query)),
-    responses((status = 200), (status = 401)))]
+    responses((status = 200, body = String, content_type = "text/html",
+        description = "The page that takes the token to the dashboard"), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_at_provider(
     State(app): State<App>,
     Path((idp_id, protocol_id)): Path<(IdentityProviderId, ProtocolId)>,
@@ -103,9 +109,10 @@ async fn sign_on_at_provider(
 /// Logs a dashboard's user in at one identity provider.
 #[utoipa::path(post,
     path = "/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/websso",
-    tag = "federation",
+    tag = "federation", security(()),
     params(("idp_id" = String, Path), ("protocol_id" = String, Path), ("origin" = String, Query)),
-    responses((status = 200), (status = 401)))]
+    responses((status = 200, body = String, content_type = "text/html",
+        description = "The page that takes the token to the dashboard"), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_at_provider_by_post(
     state: State<App>,
     path: Path<(IdentityProviderId, ProtocolId)>,

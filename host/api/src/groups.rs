@@ -3,17 +3,17 @@
 use archstone_identity::{GroupChange, GroupCreation};
 use archstone_model::{
     Extra,
+    federation::Membership,
     id::{DomainId, GroupId, UserId},
     listing::{Change, Listing},
     user::{Group, GroupFilter, UserFilter},
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,10 +22,11 @@ use crate::{
     body::{Body, non_empty, nullable, without_reserved},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, SelfLink, list_body},
-    query::ListQuery,
+    links::{BaseUrl, SelfLink},
+    query::{Comparisons, Filters, ListQuery, Name, Paging},
+    resource::{Envelope, List, Resource},
     time::iso_without_zone,
-    users,
+    users::{self, UserQuery, UserView},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -38,13 +39,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists groups.
-#[utoipa::path(get, path = "/groups", tag = "groups", responses((status = 200)))]
+#[utoipa::path(get, path = "/groups", tag = "groups",
+    params(Filters<GroupQuery>, Comparisons<Name>, Paging), responses((status = 200, body = List<GroupView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<GroupView>> {
     query.check::<GroupQuery>()?;
     let filter = GroupFilter {
         domain_id: query.get("domain_id").map(DomainId::from),
@@ -52,57 +54,48 @@ async fn list(
         page: query.page()?,
     };
     let groups = app.identity.groups(&caller, filter).await?;
-    let views = groups
-        .entries
-        .into_iter()
-        .map(|group| json!(GroupView::new(group, &base_url)))
-        .collect();
-    let cut_at = groups.cut_at;
-    Ok(Json(list_body(
-        "groups", "groups", views, cut_at, &base_url, &query,
-    )))
+    Ok(List::new(
+        groups,
+        GroupView::new,
+        "groups",
+        &base_url,
+        &query,
+    ))
 }
 
 /// Lists the groups that a user is in.
 #[utoipa::path(get, path = "/users/{user_id}/groups", tag = "users",
-    params(("user_id" = String, Path)), responses((status = 200)))]
+    params(("user_id" = String, Path), Filters<Name>, Comparisons<Name>, Paging), responses((status = 200, body = List<MembershipView>)))]
 async fn of_user(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<MembershipView>> {
     let mut groups = app.identity.groups_of_user(&caller, &user_id).await?;
     let names = query.names();
     groups.retain(|found| names.iter().all(|name| name.accepts(&found.group.name)));
     let groups = Listing::of(&query.page()?, groups);
-    let views = groups
-        .entries
-        .into_iter()
-        .map(|found| {
-            json!(MembershipView {
-                group: GroupView::new(found.group, &base_url),
-                membership_expires_at: found.expires_at.map(iso_without_zone),
-            })
-        })
-        .collect();
     let path = format!("users/{user_id}/groups");
-    let cut_at = groups.cut_at;
-    Ok(Json(list_body(
-        "groups", &path, views, cut_at, &base_url, &query,
-    )))
+    Ok(List::new(
+        groups,
+        MembershipView::new,
+        &path,
+        &base_url,
+        &query,
+    ))
 }
 
 /// Creates a group.
 #[utoipa::path(post, path = "/groups", tag = "groups", request_body = GroupCreateRequest,
-    responses((status = 201)))]
+    responses((status = 201, body = Envelope<GroupView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<GroupCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<GroupView>)> {
     let GroupCreate {
         name,
         domain_id,
@@ -118,36 +111,34 @@ async fn create(
         extra: without_reserved(extra),
     };
     let group = app.identity.create_group(&caller, creation).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "group": GroupView::new(group, &base_url) })),
-    ))
+    let view = GroupView::new(group, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a group.
 #[utoipa::path(get, path = "/groups/{group_id}", tag = "groups",
-    params(("group_id" = String, Path)), responses((status = 200)))]
+    params(("group_id" = String, Path)), responses((status = 200, body = Envelope<GroupView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(group_id): Path<GroupId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<GroupView>> {
     let group = app.identity.group(&caller, &group_id).await?;
-    Ok(Json(json!({ "group": GroupView::new(group, &base_url) })))
+    Ok(Envelope(GroupView::new(group, &base_url)))
 }
 
 /// Changes a group.
 #[utoipa::path(patch, path = "/groups/{group_id}", tag = "groups",
     params(("group_id" = String, Path)), request_body = GroupUpdateRequest,
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<GroupView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(group_id): Path<GroupId>,
     Body(request): Body<GroupUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<GroupView>> {
     let GroupUpdate {
         id,
         name,
@@ -168,7 +159,7 @@ async fn update(
         .identity
         .update_group(&caller, &group_id, change)
         .await?;
-    Ok(Json(json!({ "group": GroupView::new(group, &base_url) })))
+    Ok(Envelope(GroupView::new(group, &base_url)))
 }
 
 /// Deletes a group.
@@ -185,14 +176,14 @@ async fn delete(
 
 /// Lists the members of a group.
 #[utoipa::path(get, path = "/groups/{group_id}/users", tag = "groups",
-    params(("group_id" = String, Path)), responses((status = 200)))]
+    params(("group_id" = String, Path), Filters<UserQuery>, Comparisons<Name>, Paging), responses((status = 200, body = List<UserView>)))]
 async fn members(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(group_id): Path<GroupId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<UserView>> {
     let filter = UserFilter {
         idp_id: None,
         protocol_id: None,
@@ -204,7 +195,7 @@ async fn members(
         .group_members(&caller, &group_id, filter)
         .await?;
     let path = format!("groups/{group_id}/users");
-    Ok(Json(users::render_list(users, &path, &base_url, &query)))
+    Ok(List::new(users, UserView::listed, &path, &base_url, &query))
 }
 
 /// Whether a user is a member.
@@ -316,19 +307,22 @@ struct GroupUpdate {
 }
 
 /// A group as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Group)]
 struct GroupView {
     #[serde(flatten)]
+    #[schema(ignore)]
     extra: Extra,
-    id: GroupId,
+    id: String,
     name: String,
-    domain_id: DomainId,
+    domain_id: String,
     description: Option<String>,
     links: SelfLink,
 }
 
 /// A group that a user is in. Only memberships from federated logins expire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Membership)]
 struct MembershipView {
     #[serde(flatten)]
     group: GroupView,
@@ -340,10 +334,29 @@ impl GroupView {
         Self {
             links: base_url.self_link(format_args!("groups/{}", group.id)),
             extra: group.extra,
-            id: group.id,
+            id: group.id.into(),
             name: group.name,
-            domain_id: group.domain_id,
+            domain_id: group.domain_id.into(),
             description: group.description,
         }
     }
+}
+
+impl Resource for GroupView {
+    const ONE: &'static str = "group";
+    const MANY: &'static str = "groups";
+}
+
+impl MembershipView {
+    fn new(found: Membership, base_url: &BaseUrl) -> Self {
+        Self {
+            group: GroupView::new(found.group, base_url),
+            membership_expires_at: found.expires_at.map(iso_without_zone),
+        }
+    }
+}
+
+impl Resource for MembershipView {
+    const ONE: &'static str = "group";
+    const MANY: &'static str = "groups";
 }

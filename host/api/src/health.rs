@@ -6,7 +6,8 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -18,26 +19,44 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Whether this server can answer requests.
-#[utoipa::path(get, path = "/healthcheck", tag = "operations", responses(
-    (status = 200, description = "Ready"),
-    (status = 503, description = "Not ready; `reasons` says why"),
+#[utoipa::path(get, path = "/healthcheck", tag = "operations", security(()), responses(
+    (status = 200, body = Health, description = "Ready"),
+    (status = 503, body = Health, description = "Not ready; `reasons` says why"),
 ))]
 async fn ready(State(app): State<App>) -> Response {
     match app.identity.ready().await {
-        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Ok(()) => Json(Health::new("ready")).into_response(),
         Err(error) => {
             tracing::warn!(reason = error.reason().unwrap_or_default(), "not ready");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                Json(json!({ "status": "unavailable", "reasons": [error.to_string()] })),
-            )
-                .into_response()
+            let health = Health {
+                reasons: vec![error.to_string()],
+                ..Health::new("unavailable")
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, Json(health)).into_response()
         }
     }
 }
 
 /// Whether this process runs at all.
-#[utoipa::path(get, path = "/healthcheck/live", tag = "operations", responses((status = 200, description = "Alive")))]
+#[utoipa::path(get, path = "/healthcheck/live", tag = "operations", security(()),
+    responses((status = 200, body = Health, description = "Alive")))]
 async fn live() -> Response {
-    Json(json!({ "status": "alive" })).into_response()
+    Json(Health::new("alive")).into_response()
+}
+
+#[derive(Serialize, ToSchema)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    reasons: Vec<String>,
+}
+
+impl Health {
+    fn new(status: &'static str) -> Self {
+        Self {
+            status,
+            reasons: Vec::new(),
+        }
+    }
 }

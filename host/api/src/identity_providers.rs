@@ -11,12 +11,10 @@ use archstone_model::{
     listing::Change,
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -25,8 +23,9 @@ use crate::{
     body::{Body, LenientBool, non_empty, nullable},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
-    query::ListQuery,
+    links::BaseUrl,
+    query::{Comparisons, Filters, ListQuery, Paging},
+    resource::{Envelope, List, Resource},
 };
 
 const ROOT: &str = "OS-FEDERATION/identity_providers";
@@ -46,42 +45,31 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists identity providers.
 #[utoipa::path(get, path = "/OS-FEDERATION/identity_providers", tag = "federation",
-    responses((status = 200)))]
+    params(Filters<ProviderQuery>, Comparisons<ProviderId>, Paging),
+    responses((status = 200, body = List<IdentityProviderView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<IdentityProviderView>> {
     let filter = filter(&query)?;
     let providers = app.identity.identity_providers(&caller, filter).await?;
-    let views: Vec<_> = providers
-        .into_iter()
-        .map(|provider| {
-            let protocols = base_url.v3(format_args!("{ROOT}/{}/protocols", provider.id));
-            let mut view = view(provider, &base_url);
-            view["links"]["protocols"] = protocols.into();
-            view
-        })
-        .collect();
-    let path = format!("{ROOT}{}", query.suffix());
-    Ok(Json(json!({
-        "identity_providers": views,
-        "links": ListLinks::complete(base_url.v3(path)),
-    })))
+    let view = IdentityProviderView::listed;
+    Ok(List::new(providers, view, ROOT, &base_url, &query))
 }
 
 /// Creates an identity provider, and a domain for its users where none is named.
 #[utoipa::path(put, path = "/OS-FEDERATION/identity_providers/{idp_id}", tag = "federation",
-    params(("idp_id" = String, Path)), request_body = ProviderCreateRequest,
-    responses((status = 201)))]
+    params(("idp_id" = String, Path)), request_body = IdentityProviderCreateRequest,
+    responses((status = 201, body = Envelope<IdentityProviderView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<IdentityProviderId>,
-    Body(request): Body<ProviderCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+    Body(request): Body<IdentityProviderCreateRequest>,
+) -> Result<(StatusCode, Envelope<IdentityProviderView>)> {
     let given = request.identity_provider;
     let creation = IdentityProviderCreation {
         id,
@@ -95,33 +83,34 @@ async fn create(
         .identity
         .create_identity_provider(&caller, creation)
         .await?;
-    Ok((StatusCode::CREATED, envelope(created, &base_url)))
+    let view = IdentityProviderView::new(created, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows an identity provider.
 #[utoipa::path(get, path = "/OS-FEDERATION/identity_providers/{idp_id}", tag = "federation",
-    params(("idp_id" = String, Path)), responses((status = 200)))]
+    params(("idp_id" = String, Path)), responses((status = 200, body = Envelope<IdentityProviderView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<IdentityProviderId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<IdentityProviderView>> {
     let provider = app.identity.identity_provider(&caller, &id).await?;
-    Ok(envelope(provider, &base_url))
+    Ok(Envelope(IdentityProviderView::new(provider, &base_url)))
 }
 
 /// Changes an identity provider. Its domain stays.
 #[utoipa::path(patch, path = "/OS-FEDERATION/identity_providers/{idp_id}", tag = "federation",
-    params(("idp_id" = String, Path)), request_body = ProviderUpdateRequest,
-    responses((status = 200)))]
+    params(("idp_id" = String, Path)), request_body = IdentityProviderUpdateRequest,
+    responses((status = 200, body = Envelope<IdentityProviderView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<IdentityProviderId>,
-    Body(request): Body<ProviderUpdateRequest>,
-) -> Result<Json<Value>> {
+    Body(request): Body<IdentityProviderUpdateRequest>,
+) -> Result<Envelope<IdentityProviderView>> {
     let given = request.identity_provider;
     let patch = IdentityProviderPatch {
         enabled: given.enabled.map(bool::from).into(),
@@ -133,7 +122,7 @@ async fn update(
         .identity
         .update_identity_provider(&caller, &id, patch)
         .await?;
-    Ok(envelope(updated, &base_url))
+    Ok(Envelope(IdentityProviderView::new(updated, &base_url)))
 }
 
 /// Deletes an identity provider, with its protocols and the users whom it alone knows.
@@ -150,42 +139,31 @@ async fn delete(
 
 /// Lists the protocols of an identity provider.
 #[utoipa::path(get, path = "/OS-FEDERATION/identity_providers/{idp_id}/protocols",
-    tag = "federation", params(("idp_id" = String, Path)), responses((status = 200)))]
+    tag = "federation", params(("idp_id" = String, Path)), responses((status = 200, body = List<ProtocolView>)))]
 async fn list_protocols(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(idp_id): Path<IdentityProviderId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<ProtocolView>> {
     let protocols = app.identity.protocols(&caller, &idp_id).await?;
-    let views: Vec<_> = protocols
-        .iter()
-        .map(|protocol| {
-            let mut view = protocol_view(protocol, &base_url);
-            view["idp_id"] = json!(protocol.idp_id);
-            view["remote_id_attribute"] = json!(protocol.remote_id_attribute);
-            view
-        })
-        .collect();
-    let path = format!("{ROOT}/{idp_id}/protocols{}", query.suffix());
-    Ok(Json(json!({
-        "protocols": views,
-        "links": ListLinks::complete(base_url.v3(path)),
-    })))
+    let path = format!("{ROOT}/{idp_id}/protocols");
+    let view = ProtocolView::listed;
+    Ok(List::new(protocols, view, &path, &base_url, &query))
 }
 
 /// Creates a protocol.
 #[utoipa::path(put, path = "/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
     tag = "federation", params(("idp_id" = String, Path), ("protocol_id" = String, Path)),
-    request_body = ProtocolCreateRequest, responses((status = 201)))]
+    request_body = ProtocolCreateRequest, responses((status = 201, body = Envelope<ProtocolView>)))]
 async fn create_protocol(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((idp_id, id)): Path<(IdentityProviderId, ProtocolId)>,
     Body(request): Body<ProtocolCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<ProtocolView>)> {
     let protocol = Protocol {
         id,
         idp_id,
@@ -193,39 +171,35 @@ async fn create_protocol(
         remote_id_attribute: request.protocol.remote_id_attribute,
     };
     let created = app.identity.create_protocol(&caller, protocol).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "protocol": protocol_view(&created, &base_url) })),
-    ))
+    let view = ProtocolView::new(created, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a protocol.
 #[utoipa::path(get, path = "/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
     tag = "federation", params(("idp_id" = String, Path), ("protocol_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<ProtocolView>)))]
 async fn show_protocol(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((idp_id, id)): Path<(IdentityProviderId, ProtocolId)>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<ProtocolView>> {
     let protocol = app.identity.protocol(&caller, &idp_id, &id).await?;
-    Ok(Json(
-        json!({ "protocol": protocol_view(&protocol, &base_url) }),
-    ))
+    Ok(Envelope(ProtocolView::new(protocol, &base_url)))
 }
 
 /// Changes a protocol.
 #[utoipa::path(patch, path = "/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
     tag = "federation", params(("idp_id" = String, Path), ("protocol_id" = String, Path)),
-    request_body = ProtocolUpdateRequest, responses((status = 200)))]
+    request_body = ProtocolUpdateRequest, responses((status = 200, body = Envelope<ProtocolView>)))]
 async fn update_protocol(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((idp_id, id)): Path<(IdentityProviderId, ProtocolId)>,
     Body(request): Body<ProtocolUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<ProtocolView>> {
     let patch = ProtocolPatch {
         mapping_id: Change::Set(MappingId::from(request.protocol.mapping_id)),
         remote_id_attribute: Change::from(request.protocol.remote_id_attribute).map(Some),
@@ -234,9 +208,7 @@ async fn update_protocol(
         .identity
         .update_protocol(&caller, &idp_id, &id, patch)
         .await?;
-    Ok(Json(
-        json!({ "protocol": protocol_view(&updated, &base_url) }),
-    ))
+    Ok(Envelope(ProtocolView::new(updated, &base_url)))
 }
 
 /// Deletes a protocol, with the users who are known through it alone.
@@ -261,44 +233,134 @@ pub(crate) fn filter(query: &ListQuery) -> Result<ProviderFilter, ApiError> {
     })
 }
 
-fn envelope(provider: IdentityProvider, base_url: &BaseUrl) -> Json<Value> {
-    Json(json!({ "identity_provider": view(provider, base_url) }))
+/// The filters of a list of identity providers or of service providers.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+pub(crate) struct ProviderQuery {
+    id: Option<String>,
+    #[schema(nullable = false)]
+    enabled: Option<LenientBool>,
 }
 
-fn view(provider: IdentityProvider, base_url: &BaseUrl) -> Value {
-    json!({
-        "links": base_url.self_link(format_args!("{ROOT}/{}", provider.id)),
-        "id": provider.id,
-        "domain_id": provider.domain_id,
-        "enabled": provider.enabled,
-        "description": provider.description,
-        "remote_ids": provider.remote_ids,
-        "authorization_ttl": provider.authorization_ttl,
-    })
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+pub(crate) struct ProviderId {
+    id: String,
+}
+
+/// An identity provider as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = IdentityProvider)]
+struct IdentityProviderView {
+    links: IdentityProviderLinks,
+    id: String,
+    domain_id: String,
+    enabled: bool,
+    description: Option<String>,
+    remote_ids: Vec<String>,
+    authorization_ttl: Option<i64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct IdentityProviderLinks {
+    #[serde(rename = "self")]
+    itself: String,
+    /// In lists only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    protocols: Option<String>,
+}
+
+impl IdentityProviderView {
+    fn listed(provider: IdentityProvider, base_url: &BaseUrl) -> Self {
+        let mut view = Self::new(provider, base_url);
+        view.links.protocols = Some(base_url.v3(format_args!("{ROOT}/{}/protocols", view.id)));
+        view
+    }
+
+    fn new(provider: IdentityProvider, base_url: &BaseUrl) -> Self {
+        Self {
+            links: IdentityProviderLinks {
+                itself: base_url.v3(format_args!("{ROOT}/{}", provider.id)),
+                protocols: None,
+            },
+            id: provider.id.into(),
+            domain_id: provider.domain_id.into(),
+            enabled: provider.enabled,
+            description: provider.description,
+            remote_ids: provider.remote_ids,
+            authorization_ttl: provider.authorization_ttl,
+        }
+    }
+}
+
+impl Resource for IdentityProviderView {
+    const ONE: &'static str = "identity_provider";
+    const MANY: &'static str = "identity_providers";
 }
 
 /// A protocol with the links that Keystone gives it, which lead nowhere.
-fn protocol_view(protocol: &Protocol, base_url: &BaseUrl) -> Value {
-    json!({
-        "id": protocol.id,
-        "mapping_id": protocol.mapping_id,
-        "links": {
-            "self": base_url.v3(format_args!("protocols/{}", protocol.id)),
-            "identity_provider": base_url.v3(&protocol.idp_id),
-        },
-    })
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Protocol)]
+struct ProtocolView {
+    id: String,
+    mapping_id: String,
+    links: ProtocolLinks,
+    /// In lists only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    idp_id: Option<String>,
+    /// In lists only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    remote_id_attribute: Option<Option<String>>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ProtocolLinks {
+    #[serde(rename = "self")]
+    itself: String,
+    identity_provider: String,
+}
+
+impl ProtocolView {
+    fn listed(protocol: Protocol, base_url: &BaseUrl) -> Self {
+        Self {
+            idp_id: Some(protocol.idp_id.to_string()),
+            remote_id_attribute: Some(protocol.remote_id_attribute.clone()),
+            ..Self::new(protocol, base_url)
+        }
+    }
+
+    fn new(protocol: Protocol, base_url: &BaseUrl) -> Self {
+        Self {
+            links: ProtocolLinks {
+                itself: base_url.v3(format_args!("protocols/{}", protocol.id)),
+                identity_provider: base_url.v3(&protocol.idp_id),
+            },
+            id: protocol.id.into(),
+            mapping_id: protocol.mapping_id.into(),
+            idp_id: None,
+            remote_id_attribute: None,
+        }
+    }
+}
+
+impl Resource for ProtocolView {
+    const ONE: &'static str = "protocol";
+    const MANY: &'static str = "protocols";
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderCreateRequest {
+struct IdentityProviderCreateRequest {
     #[serde(default)]
-    identity_provider: ProviderCreate,
+    identity_provider: IdentityProviderCreate,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderCreate {
+struct IdentityProviderCreate {
     #[schema(nullable = false)]
     enabled: Option<LenientBool>,
     description: Option<String>,
@@ -311,14 +373,14 @@ struct ProviderCreate {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
-struct ProviderUpdateRequest {
+struct IdentityProviderUpdateRequest {
     #[serde(deserialize_with = "non_empty")]
-    identity_provider: ProviderUpdate,
+    identity_provider: IdentityProviderUpdate,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderUpdate {
+struct IdentityProviderUpdate {
     #[schema(nullable = false)]
     enabled: Option<LenientBool>,
     #[serde(default, deserialize_with = "nullable")]

@@ -1,13 +1,23 @@
 //! The JSON Home document: where each resource of the API lives, by the URI of its relation.
 
+use std::collections::HashMap;
+
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 const MEDIA_TYPE: &str = "application/json-home";
+
+/// Resources by the URI of their relation.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+pub(crate) struct JsonHome {
+    resources: HashMap<String, Value>,
+}
 
 /// What relations and parameters are named under.
 const RELATIONS: &str = "https://docs.openstack.org/api/openstack-identity/3/";

@@ -27,11 +27,13 @@ mod mappings;
 mod oauth1;
 mod oauth1_grants;
 mod oauth2;
+mod openapi;
 mod policies;
 mod project_tags;
 mod projects;
 mod query;
 mod request_id;
+mod resource;
 mod retired;
 mod revocations;
 mod roles;
@@ -39,6 +41,7 @@ mod routes;
 mod saml;
 mod service_providers;
 mod time;
+mod token_body;
 mod trusts;
 mod users;
 mod versions;
@@ -108,7 +111,6 @@ pub fn service(identity: Arc<Identity>, options: Options) -> Router {
     };
     let (router, openapi) = routes::documented().split_for_parts();
     let router = routes::with_unserved(router, &openapi)
-        .merge(versions::openapi_route(openapi))
         .fallback(async || ApiError::unknown_url())
         .method_not_allowed_fallback(options_or_refusal)
         .layer(CatchPanicLayer::custom(answer_panic))

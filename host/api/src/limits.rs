@@ -4,8 +4,8 @@ use archstone_identity::{LimitCreation, RegisteredLimitCreation};
 use archstone_model::{
     id::{DomainId, LimitId, ProjectId, RegionId, RegisteredLimitId},
     limit::{
-        Limit, LimitFilter, LimitPatch, RegisteredLimit, RegisteredLimitFilter,
-        RegisteredLimitPatch, Resource,
+        self, Limit, LimitFilter, LimitPatch, RegisteredLimit, RegisteredLimitFilter,
+        RegisteredLimitPatch,
     },
     listing::Change,
 };
@@ -14,8 +14,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -24,8 +23,9 @@ use crate::{
     body::{Body, nullable},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, list_body},
-    query::ListQuery,
+    links::{BaseUrl, SelfLink},
+    query::{Comparisons, Filters, ListQuery, Paging},
+    resource::{Created, Envelope, List, Resource},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -42,13 +42,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists registered limits.
-#[utoipa::path(get, path = "/registered_limits", tag = "limits", responses((status = 200)))]
+#[utoipa::path(get, path = "/registered_limits", tag = "limits",
+    params(Filters<RegisteredLimitQuery>, Comparisons<RegisteredLimitQuery>, Paging),
+    responses((status = 200, body = List<RegisteredLimitView>)))]
 async fn list_registered(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<RegisteredLimitView>> {
     query.check::<RegisteredLimitQuery>()?;
     let filter = RegisteredLimitFilter {
         service_id: query.comparisons("service_id"),
@@ -57,31 +59,19 @@ async fn list_registered(
         page: query.page()?,
     };
     let limits = app.identity.registered_limits(&caller, filter).await?;
-    let views = limits
-        .entries
-        .iter()
-        .map(|limit| view_registered(limit, &base_url))
-        .collect();
-    let collection = "registered_limits";
-    Ok(Json(list_body(
-        collection,
-        collection,
-        views,
-        limits.cut_at,
-        &base_url,
-        &query,
-    )))
+    let (view, path) = (RegisteredLimitView::new, "registered_limits");
+    Ok(List::new(limits, view, path, &base_url, &query))
 }
 
 /// Registers the default limits of resources: all of them, or none.
 #[utoipa::path(post, path = "/registered_limits", tag = "limits",
-    request_body = RegisteredLimitCreateRequest, responses((status = 201)))]
+    request_body = RegisteredLimitCreateRequest, responses((status = 201, body = Created<RegisteredLimitView>)))]
 async fn create_registered(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<RegisteredLimitCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Created<RegisteredLimitView>)> {
     let creations = request
         .registered_limits
         .into_iter()
@@ -91,42 +81,34 @@ async fn create_registered(
         .identity
         .create_registered_limits(&caller, creations)
         .await?;
-    let views: Vec<_> = limits
-        .iter()
-        .map(|limit| view_registered(limit, &base_url))
-        .collect();
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "registered_limits": views })),
-    ))
+    let created = Created::new(limits, RegisteredLimitView::new, &base_url);
+    Ok((StatusCode::CREATED, created))
 }
 
 /// Shows a registered limit.
 #[utoipa::path(get, path = "/registered_limits/{registered_limit_id}", tag = "limits",
-    params(("registered_limit_id" = String, Path)), responses((status = 200)))]
+    params(("registered_limit_id" = String, Path)), responses((status = 200, body = Envelope<RegisteredLimitView>)))]
 async fn show_registered(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<RegisteredLimitId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<RegisteredLimitView>> {
     let limit = app.identity.registered_limit(&caller, &id).await?;
-    Ok(Json(
-        json!({ "registered_limit": view_registered(&limit, &base_url) }),
-    ))
+    Ok(Envelope(RegisteredLimitView::new(limit, &base_url)))
 }
 
 /// Changes a registered limit that no limit refers to.
 #[utoipa::path(patch, path = "/registered_limits/{registered_limit_id}", tag = "limits",
     params(("registered_limit_id" = String, Path)),
-    request_body = RegisteredLimitUpdateRequest, responses((status = 200)))]
+    request_body = RegisteredLimitUpdateRequest, responses((status = 200, body = Envelope<RegisteredLimitView>)))]
 async fn update_registered(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<RegisteredLimitId>,
     Body(request): Body<RegisteredLimitUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<RegisteredLimitView>> {
     let RegisteredLimitUpdate {
         service_id,
         region_id,
@@ -145,9 +127,7 @@ async fn update_registered(
         .identity
         .update_registered_limit(&caller, &id, patch)
         .await?;
-    Ok(Json(
-        json!({ "registered_limit": view_registered(&limit, &base_url) }),
-    ))
+    Ok(Envelope(RegisteredLimitView::new(limit, &base_url)))
 }
 
 /// Deletes a registered limit that no limit refers to.
@@ -163,13 +143,15 @@ async fn delete_registered(
 }
 
 /// Lists the limits that the caller may see.
-#[utoipa::path(get, path = "/limits", tag = "limits", responses((status = 200)))]
+#[utoipa::path(get, path = "/limits", tag = "limits",
+    params(Filters<LimitQuery>, Comparisons<LimitQuery>, Paging),
+    responses((status = 200, body = List<LimitView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<LimitView>> {
     query.check::<LimitQuery>()?;
     let filter = LimitFilter {
         service_id: query.comparisons("service_id"),
@@ -181,47 +163,47 @@ async fn list(
         page: query.page()?,
     };
     let limits = app.identity.limits(&caller, filter).await?;
-    let entries = limits.entries.iter();
-    let views = entries.map(|limit| view(limit, &base_url)).collect();
-    Ok(Json(list_body(
+    Ok(List::new(
+        limits,
+        LimitView::new,
         "limits",
-        "limits",
-        views,
-        limits.cut_at,
         &base_url,
         &query,
-    )))
+    ))
 }
 
 /// Limits projects and domains: all that are given, or none.
 #[utoipa::path(post, path = "/limits", tag = "limits", request_body = LimitCreateRequest,
-    responses((status = 201)))]
+    responses((status = 201, body = Created<LimitView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<LimitCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Created<LimitView>)> {
     let creations = request
         .limits
         .into_iter()
         .map(LimitCreation::try_from)
         .collect::<Result<_, _>>()?;
     let limits = app.identity.create_limits(&caller, creations).await?;
-    let views: Vec<_> = limits.iter().map(|limit| view(limit, &base_url)).collect();
-    Ok((StatusCode::CREATED, Json(json!({ "limits": views }))))
+    let created = Created::new(limits, LimitView::new, &base_url);
+    Ok((StatusCode::CREATED, created))
 }
 
 /// Shows the enforcement model that limits are checked against.
-#[utoipa::path(get, path = "/limits/model", tag = "limits", responses((status = 200)))]
+#[utoipa::path(get, path = "/limits/model", tag = "limits", responses((status = 200, body = ModelEnvelope)))]
 async fn show_model(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
-) -> Result<Json<Value>> {
+) -> Result<Json<ModelEnvelope>> {
     let model = app.identity.enforcement_model(&caller)?;
-    Ok(Json(json!({
-        "model": { "name": model.name(), "description": model.description() },
-    })))
+    Ok(Json(ModelEnvelope {
+        model: Model {
+            name: model.name(),
+            description: model.description(),
+        },
+    }))
 }
 
 /// The path that shows the model is also that of a limit of this id, which there never is.
@@ -235,7 +217,7 @@ async fn update_model(
     caller: Authenticated,
     base_url: BaseUrl,
     body: Body<LimitUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<LimitView>> {
     update(app, caller, base_url, Path(MODEL.into()), body).await
 }
 
@@ -247,28 +229,28 @@ async fn delete_model(app: State<App>, caller: Authenticated) -> Result<StatusCo
 
 /// Shows a limit.
 #[utoipa::path(get, path = "/limits/{limit_id}", tag = "limits",
-    params(("limit_id" = String, Path)), responses((status = 200)))]
+    params(("limit_id" = String, Path)), responses((status = 200, body = Envelope<LimitView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<LimitId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<LimitView>> {
     let limit = app.identity.limit(&caller, &id).await?;
-    Ok(Json(json!({ "limit": view(&limit, &base_url) })))
+    Ok(Envelope(LimitView::new(limit, &base_url)))
 }
 
 /// Changes a limit's number or description.
 #[utoipa::path(patch, path = "/limits/{limit_id}", tag = "limits",
     params(("limit_id" = String, Path)), request_body = LimitUpdateRequest,
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<LimitView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<LimitId>,
     Body(request): Body<LimitUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<LimitView>> {
     let LimitUpdate {
         resource_limit,
         description,
@@ -278,7 +260,7 @@ async fn update(
         description,
     };
     let limit = app.identity.update_limit(&caller, &id, patch).await?;
-    Ok(Json(json!({ "limit": view(&limit, &base_url) })))
+    Ok(Envelope(LimitView::new(limit, &base_url)))
 }
 
 /// Deletes a limit.
@@ -291,32 +273,6 @@ async fn delete(
 ) -> Result<StatusCode> {
     app.identity.delete_limit(&caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn view_registered(limit: &RegisteredLimit, base_url: &BaseUrl) -> Value {
-    json!({
-        "id": limit.id,
-        "service_id": limit.resource.service_id,
-        "region_id": limit.resource.region_id,
-        "resource_name": limit.resource.name,
-        "default_limit": limit.default_limit,
-        "description": limit.description,
-        "links": base_url.self_link(format_args!("registered_limits/{}", limit.id)),
-    })
-}
-
-fn view(limit: &Limit, base_url: &BaseUrl) -> Value {
-    json!({
-        "id": limit.id,
-        "project_id": limit.project_id,
-        "domain_id": limit.domain_id,
-        "service_id": limit.resource.service_id,
-        "region_id": limit.resource.region_id,
-        "resource_name": limit.resource.name,
-        "resource_limit": limit.resource_limit,
-        "description": limit.description,
-        "links": base_url.self_link(format_args!("limits/{}", limit.id)),
-    })
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -376,7 +332,7 @@ struct RegisteredLimitCreate {
 impl From<RegisteredLimitCreate> for RegisteredLimitCreation {
     fn from(body: RegisteredLimitCreate) -> Self {
         Self {
-            resource: Resource {
+            resource: limit::Resource {
                 service_id: body.service_id.into(),
                 region_id: body.region_id.map(RegionId::from),
                 name: body.resource_name,
@@ -461,7 +417,7 @@ impl TryFrom<LimitCreate> for LimitCreation {
         Ok(Self {
             project_id,
             domain_id,
-            resource: Resource {
+            resource: limit::Resource {
                 service_id: body.service_id.into(),
                 region_id: body.region_id.map(RegionId::from),
                 name: body.resource_name,
@@ -486,4 +442,84 @@ struct LimitUpdate {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, max_length = 255)]
     description: Change<Option<String>>,
+}
+
+/// A registered limit as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RegisteredLimit)]
+struct RegisteredLimitView {
+    id: String,
+    service_id: String,
+    region_id: Option<String>,
+    resource_name: String,
+    default_limit: i32,
+    description: Option<String>,
+    links: SelfLink,
+}
+
+impl RegisteredLimitView {
+    fn new(limit: RegisteredLimit, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("registered_limits/{}", limit.id)),
+            id: limit.id.into(),
+            service_id: limit.resource.service_id.into(),
+            region_id: limit.resource.region_id.map(Into::into),
+            resource_name: limit.resource.name,
+            default_limit: limit.default_limit,
+            description: limit.description,
+        }
+    }
+}
+
+impl Resource for RegisteredLimitView {
+    const ONE: &'static str = "registered_limit";
+    const MANY: &'static str = "registered_limits";
+}
+
+/// A limit as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Limit)]
+struct LimitView {
+    id: String,
+    project_id: Option<String>,
+    domain_id: Option<String>,
+    service_id: String,
+    region_id: Option<String>,
+    resource_name: String,
+    resource_limit: i32,
+    description: Option<String>,
+    links: SelfLink,
+}
+
+impl LimitView {
+    fn new(limit: Limit, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("limits/{}", limit.id)),
+            id: limit.id.into(),
+            project_id: limit.project_id.map(Into::into),
+            domain_id: limit.domain_id.map(Into::into),
+            service_id: limit.resource.service_id.into(),
+            region_id: limit.resource.region_id.map(Into::into),
+            resource_name: limit.resource.name,
+            resource_limit: limit.resource_limit,
+            description: limit.description,
+        }
+    }
+}
+
+impl Resource for LimitView {
+    const ONE: &'static str = "limit";
+    const MANY: &'static str = "limits";
+}
+
+/// How limits of a project and of those below it go together.
+#[derive(Debug, Serialize, ToSchema)]
+struct ModelEnvelope {
+    model: Model,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Model {
+    name: &'static str,
+    description: &'static str,
 }

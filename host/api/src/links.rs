@@ -7,10 +7,9 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::{App, error::ApiError, query::ListQuery};
+use crate::{App, error::ApiError};
 
 /// The public root of this server, without a trailing slash and without `/v3`.
 #[derive(Debug, Clone)]
@@ -46,9 +45,7 @@ impl BaseUrl {
 
     /// `{"self": ...}` of one entity.
     pub fn self_link(&self, path: impl fmt::Display) -> SelfLink {
-        SelfLink {
-            itself: self.v3(path),
-        }
+        SelfLink::to(self.v3(path))
     }
 }
 
@@ -81,6 +78,12 @@ pub struct SelfLink {
     itself: String,
 }
 
+impl SelfLink {
+    pub(crate) fn to(itself: String) -> Self {
+        Self { itself }
+    }
+}
+
 /// The links of a list. `next` is set where the list was cut short.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ListLinks {
@@ -99,27 +102,4 @@ impl ListLinks {
             previous: None,
         }
     }
-}
-
-/// The body of a list: its views under `collection`, and the links of a list that was cut short
-/// where it was. `path` is that of the request, without its query.
-pub(crate) fn list_body(
-    collection: &str,
-    path: &str,
-    views: Vec<Value>,
-    cut_at: Option<u64>,
-    base_url: &BaseUrl,
-    query: &ListQuery,
-) -> Value {
-    let mut links = ListLinks::complete(base_url.v3(format_args!("{path}{}", query.suffix())));
-    let marker = views.last().and_then(|view| view["id"].as_str());
-    if let (Some(limit), Some(marker)) = (cut_at, marker) {
-        let next = query.continued(marker, limit);
-        links.next = Some(base_url.v3(format_args!("{path}?{next}")));
-    }
-    let mut body = json!({ collection: views, "links": links });
-    if cut_at.is_some() {
-        body["truncated"] = json!(true);
-    }
-    body
 }

@@ -2,11 +2,12 @@
 
 use archstone_model::{Extra, id::MappingId, mapping::Mapping};
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -14,8 +15,9 @@ use crate::{
     body::RawBody,
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
+    links::{BaseUrl, SelfLink},
     query::ListQuery,
+    resource::{Envelope, List, Resource},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -26,72 +28,70 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists mappings.
 #[utoipa::path(get, path = "/OS-FEDERATION/mappings", tag = "federation",
-    responses((status = 200)))]
+    responses((status = 200, body = List<MappingView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<MappingView>> {
     let mappings = app.identity.mappings(&caller).await?;
-    let views: Vec<_> = mappings
-        .into_iter()
-        .map(|mapping| view(mapping, &base_url))
-        .collect();
-    let path = format!("OS-FEDERATION/mappings{}", query.suffix());
-    Ok(Json(
-        json!({ "mappings": views, "links": ListLinks::complete(base_url.v3(path)) }),
+    let path = "OS-FEDERATION/mappings";
+    Ok(List::new(
+        mappings,
+        MappingView::new,
+        path,
+        &base_url,
+        &query,
     ))
 }
 
 /// Creates a mapping.
 #[utoipa::path(put, path = "/OS-FEDERATION/mappings/{mapping_id}", tag = "federation",
     params(("mapping_id" = String, Path)),
-    request_body(content = serde_json::Value, description = "`{\"mapping\": {\"rules\": [...], \"schema_version\": \"2.0\"}}`"),
-    responses((status = 201)))]
+    request_body = MappingRequest,
+    responses((status = 201, body = Envelope<MappingView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<MappingId>,
     RawBody(body): RawBody,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<MappingView>)> {
     let given = given(body)?;
     let mapping = app.identity.create_mapping(&caller, id, &given).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "mapping": view(mapping, &base_url) })),
-    ))
+    let view = MappingView::new(mapping, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a mapping.
 #[utoipa::path(get, path = "/OS-FEDERATION/mappings/{mapping_id}", tag = "federation",
-    params(("mapping_id" = String, Path)), responses((status = 200)))]
+    params(("mapping_id" = String, Path)), responses((status = 200, body = Envelope<MappingView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<MappingId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<MappingView>> {
     let mapping = app.identity.mapping(&caller, &id).await?;
-    Ok(Json(json!({ "mapping": view(mapping, &base_url) })))
+    Ok(Envelope(MappingView::new(mapping, &base_url)))
 }
 
 /// Puts other rules in place of a mapping's.
 #[utoipa::path(patch, path = "/OS-FEDERATION/mappings/{mapping_id}", tag = "federation",
     params(("mapping_id" = String, Path)),
-    request_body(content = serde_json::Value, description = "`{\"mapping\": {\"rules\": [...], \"schema_version\": \"2.0\"}}`"),
-    responses((status = 200)))]
+    request_body = MappingRequest,
+    responses((status = 200, body = Envelope<MappingView>)))]
 async fn replace(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<MappingId>,
     RawBody(body): RawBody,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<MappingView>> {
     let given = given(body)?;
     let mapping = app.identity.replace_mapping(&caller, id, &given).await?;
-    Ok(Json(json!({ "mapping": view(mapping, &base_url) })))
+    Ok(Envelope(MappingView::new(mapping, &base_url)))
 }
 
 /// Deletes a mapping.
@@ -117,12 +117,42 @@ fn given(body: Value) -> Result<Extra, ApiError> {
     }
 }
 
-fn view(mapping: Mapping, base_url: &BaseUrl) -> Value {
-    let path = format!("OS-FEDERATION/mappings/{}", mapping.id);
-    json!({
-        "id": mapping.id,
-        "rules": mapping.rules,
-        "schema_version": mapping.schema_version,
-        "links": base_url.self_link(path),
-    })
+/// A mapping as clients give it. Its rules are checked by their own schema.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct MappingRequest {
+    mapping: MappingMembers,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct MappingMembers {
+    rules: Vec<Map<String, Value>>,
+    schema_version: Option<String>,
+}
+
+/// A mapping as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Mapping)]
+struct MappingView {
+    id: String,
+    rules: Value,
+    schema_version: String,
+    links: SelfLink,
+}
+
+impl MappingView {
+    fn new(mapping: Mapping, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("OS-FEDERATION/mappings/{}", mapping.id)),
+            id: mapping.id.into(),
+            rules: mapping.rules,
+            schema_version: mapping.schema_version,
+        }
+    }
+}
+
+impl Resource for MappingView {
+    const ONE: &'static str = "mapping";
+    const MANY: &'static str = "mappings";
 }

@@ -5,6 +5,7 @@ use archstone_identity::{
     ConsumerChange, ConsumerCreation, IssuedOAuthToken, OAuthRequest, RoleName,
 };
 use archstone_model::{
+    Extra,
     id::{ConsumerId, ProjectId, RequestTokenId},
     listing::Change,
     oauth1::Consumer,
@@ -16,18 +17,20 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
+    application_credentials::RoleBody,
     body::{Body, RawBody},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
+    links::{BaseUrl, SelfLink},
     query::ListQuery,
+    resource::{Envelope, List, Resource},
     time::iso,
 };
 
@@ -41,33 +44,34 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists the consumers.
-#[utoipa::path(get, path = "/OS-OAUTH1/consumers", tag = "oauth1", responses((status = 200)))]
+#[utoipa::path(get, path = "/OS-OAUTH1/consumers", tag = "oauth1", responses((status = 200, body = List<ConsumerView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<ConsumerView>> {
     let consumers = app.identity.consumers(&caller).await?;
-    let views: Vec<_> = consumers
-        .into_iter()
-        .map(|consumer| view(consumer, &base_url))
-        .collect();
-    let path = format!("OS-OAUTH1/consumers{}", query.suffix());
-    let links = ListLinks::complete(base_url.v3(path));
-    Ok(Json(json!({ "consumers": views, "links": links })))
+    let path = "OS-OAUTH1/consumers";
+    Ok(List::new(
+        consumers,
+        ConsumerView::new,
+        path,
+        &base_url,
+        &query,
+    ))
 }
 
 /// Creates a consumer. Its secret is in this answer and never again.
 #[utoipa::path(post, path = "/OS-OAUTH1/consumers", tag = "oauth1",
-    request_body(content = serde_json::Value, description = "`{\"consumer\": {\"description\": \"...\"}}`"),
-    responses((status = 201)))]
+    request_body = ConsumerRequest,
+    responses((status = 201, body = Envelope<ConsumerView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     RawBody(body): RawBody,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<ConsumerView>)> {
     let mut members = consumer_members(body)?;
     members.shift_remove("id");
     members.shift_remove("secret");
@@ -77,37 +81,39 @@ async fn create(
     };
     let consumer = app.identity.create_consumer(&caller, creation).await?;
     // The one time that the secret is shown.
-    let secret = consumer.secret.expose().to_owned();
-    let mut shown = view(consumer, &base_url);
-    shown["secret"] = json!(secret);
-    Ok((StatusCode::CREATED, Json(json!({ "consumer": shown }))))
+    let secret = Some(consumer.secret.expose().to_owned());
+    let view = ConsumerView {
+        secret,
+        ..ConsumerView::new(consumer, &base_url)
+    };
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a consumer.
 #[utoipa::path(get, path = "/OS-OAUTH1/consumers/{consumer_id}", tag = "oauth1",
-    params(("consumer_id" = String, Path)), responses((status = 200)))]
+    params(("consumer_id" = String, Path)), responses((status = 200, body = Envelope<ConsumerView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<ConsumerId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<ConsumerView>> {
     let consumer = app.identity.consumer(&caller, &id).await?;
-    Ok(Json(json!({ "consumer": view(consumer, &base_url) })))
+    Ok(Envelope(ConsumerView::new(consumer, &base_url)))
 }
 
 /// Changes a consumer.
 #[utoipa::path(patch, path = "/OS-OAUTH1/consumers/{consumer_id}", tag = "oauth1",
     params(("consumer_id" = String, Path)),
-    request_body(content = serde_json::Value, description = "`{\"consumer\": {\"description\": \"...\"}}`"),
-    responses((status = 200)))]
+    request_body = ConsumerRequest,
+    responses((status = 200, body = Envelope<ConsumerView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<ConsumerId>,
     RawBody(body): RawBody,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<ConsumerView>> {
     let mut members = consumer_members(body)?;
     if members.is_empty() {
         return Err(ApiError::bad_request(
@@ -129,7 +135,7 @@ async fn update(
         extra: members,
     };
     let consumer = app.identity.update_consumer(&caller, &id, change).await?;
-    Ok(Json(json!({ "consumer": view(consumer, &base_url) })))
+    Ok(Envelope(ConsumerView::new(consumer, &base_url)))
 }
 
 /// Deletes a consumer, and with it all that users granted to it.
@@ -145,9 +151,9 @@ async fn delete(
 }
 
 /// Asks for a request token: a consumer's wish to act in a project.
-#[utoipa::path(post, path = "/OS-OAUTH1/request_token", tag = "oauth1",
+#[utoipa::path(post, path = "/OS-OAUTH1/request_token", tag = "oauth1", security(()),
     params(("Requested-Project-Id" = String, Header), ("Authorization" = String, Header, description = "The signature of the consumer")),
-    responses((status = 201, content_type = "application/x-www-form-urlencoded")))]
+    responses((status = 201, body = String, content_type = "application/x-www-form-urlencoded"), (status = 401), (status = 404)))]
 async fn request_token(
     State(app): State<App>,
     base_url: BaseUrl,
@@ -170,38 +176,32 @@ async fn request_token(
 /// Grants some of the caller's roles to a consumer, and gives the verifier to tell it.
 #[utoipa::path(put, path = "/OS-OAUTH1/authorize/{request_token_id}", tag = "oauth1",
     params(("request_token_id" = String, Path)), request_body = AuthorizeRequest,
-    responses((status = 200)))]
+    responses((status = 200, body = VerifierEnvelope)))]
 async fn authorize(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(id): Path<RequestTokenId>,
     Body(request): Body<AuthorizeRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Json<VerifierEnvelope>> {
     let roles = request
         .roles
         .into_iter()
-        .map(|role| match (role.id, role.name) {
-            (Some(id), None) => Ok(RoleName::Id(id.into())),
-            (None, Some(name)) => Ok(RoleName::Name(name)),
-            (None, None) | (Some(_), Some(_)) => Err(ApiError::bad_request(
-                "Invalid input for field 'roles': give each role's id or its name.",
-            )),
-        })
+        .map(RoleName::try_from)
         .collect::<Result<Vec<_>>>()?;
     let verifier = app
         .identity
         .authorize_request_token(&caller, &id, roles)
         .await?;
     // Telling the user the verifier is what this answer is for.
-    Ok(Json(
-        json!({ "token": { "oauth_verifier": verifier.expose() } }),
-    ))
+    let oauth_verifier = verifier.expose().to_owned();
+    let token = Verifier { oauth_verifier };
+    Ok(Json(VerifierEnvelope { token }))
 }
 
 /// Exchanges an authorized request token for an access token.
-#[utoipa::path(post, path = "/OS-OAUTH1/access_token", tag = "oauth1",
+#[utoipa::path(post, path = "/OS-OAUTH1/access_token", tag = "oauth1", security(()),
     params(("Authorization" = String, Header, description = "The signature of the consumer")),
-    responses((status = 201, content_type = "application/x-www-form-urlencoded")))]
+    responses((status = 201, body = String, content_type = "application/x-www-form-urlencoded"), (status = 401), (status = 404)))]
 async fn access_token(
     State(app): State<App>,
     base_url: BaseUrl,
@@ -214,20 +214,20 @@ async fn access_token(
 }
 
 /// Not allowed: request tokens are asked for with POST.
-#[utoipa::path(get, path = "/OS-OAUTH1/request_token", tag = "oauth1", responses((status = 405)))]
+#[utoipa::path(get, path = "/OS-OAUTH1/request_token", tag = "oauth1", security(()), responses((status = 405)))]
 async fn no_request_token() -> Response {
     ApiError::only("POST").into_response()
 }
 
 /// Not allowed: request tokens are authorized with PUT.
-#[utoipa::path(get, path = "/OS-OAUTH1/authorize/{request_token_id}", tag = "oauth1",
+#[utoipa::path(get, path = "/OS-OAUTH1/authorize/{request_token_id}", tag = "oauth1", security(()),
     params(("request_token_id" = String, Path)), responses((status = 405)))]
 async fn no_authorize() -> Response {
     ApiError::only("PUT").into_response()
 }
 
 /// Not allowed: access tokens are asked for with POST.
-#[utoipa::path(get, path = "/OS-OAUTH1/access_token", tag = "oauth1", responses((status = 405)))]
+#[utoipa::path(get, path = "/OS-OAUTH1/access_token", tag = "oauth1", security(()), responses((status = 405)))]
 async fn no_access_token() -> Response {
     ApiError::only("POST").into_response()
 }
@@ -296,33 +296,68 @@ fn description(members: &mut Map<String, Value>) -> Result<Change<Option<String>
     }
 }
 
-fn view(consumer: Consumer, base_url: &BaseUrl) -> Value {
-    let links = base_url.self_link(format_args!("OS-OAUTH1/consumers/{}", consumer.id));
-    let mut view = consumer.extra;
-    view.insert("id".to_owned(), json!(consumer.id));
-    view.insert("description".to_owned(), json!(consumer.description));
-    view.insert("links".to_owned(), json!(links));
-    Value::Object(view)
+/// A consumer as clients give it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct ConsumerRequest {
+    #[schema(nullable = false)]
+    consumer: Option<ConsumerMembers>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct ConsumerMembers {
+    description: Option<String>,
+}
+
+/// A consumer as clients see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Consumer)]
+struct ConsumerView {
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+    id: String,
+    description: Option<String>,
+    links: SelfLink,
+    /// In the answer to its creation only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    secret: Option<String>,
+}
+
+impl ConsumerView {
+    fn new(consumer: Consumer, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("OS-OAUTH1/consumers/{}", consumer.id)),
+            extra: consumer.extra,
+            id: consumer.id.into(),
+            description: consumer.description,
+            secret: None,
+        }
+    }
+}
+
+impl Resource for ConsumerView {
+    const ONE: &'static str = "consumer";
+    const MANY: &'static str = "consumers";
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct AuthorizeRequest {
     #[serde(default)]
-    roles: Vec<GrantedRole>,
+    roles: Vec<RoleBody>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct GrantedRole {
-    #[schema(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[a-zA-Z0-9-]+$",
-        nullable = false
-    )]
-    id: Option<String>,
-    #[schema(min_length = 1, max_length = 255, pattern = r"[\S]+", nullable = false)]
-    name: Option<String>,
+/// What the user tells the consumer.
+#[derive(Serialize, ToSchema)]
+struct VerifierEnvelope {
+    token: Verifier,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Verifier {
+    oauth_verifier: String,
 }
 
 #[cfg(test)]

@@ -1,24 +1,27 @@
 //! `/v3/users/{user_id}/OS-OAUTH1/access_tokens`: what a user granted to OAuth 1.0 consumers.
 
 use archstone_model::{
+    Extra,
     id::{AccessTokenId, RoleId, UserId},
     oauth1::AccessToken,
     role::Role,
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
     caller::Authenticated,
     error::Result,
-    links::{BaseUrl, ListLinks},
+    links::{BaseUrl, SelfLink},
     projects::ResourceOptionsBody,
+    query::ListQuery,
+    resource::{Envelope, List, Resource},
     time::iso,
 };
 
@@ -32,18 +35,22 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists what a user granted.
 #[utoipa::path(get, path = "/users/{user_id}/OS-OAUTH1/access_tokens", tag = "oauth1",
-    params(("user_id" = String, Path)), responses((status = 200)))]
+    params(("user_id" = String, Path)), responses((status = 200, body = List<AccessTokenView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
-) -> Result<Json<Value>> {
+) -> Result<List<AccessTokenView>> {
     let tokens = app.identity.access_tokens(&caller, &user_id).await?;
-    let views: Vec<_> = tokens.iter().map(|token| view(token, &base_url)).collect();
     let path = format!("users/{user_id}/OS-OAUTH1/access_tokens");
-    Ok(Json(
-        json!({ "access_tokens": views, "links": ListLinks::complete(base_url.v3(path)) }),
+    let query = ListQuery::default();
+    Ok(List::new(
+        tokens,
+        AccessTokenView::new,
+        &path,
+        &base_url,
+        &query,
     ))
 }
 
@@ -51,15 +58,15 @@ async fn list(
 #[utoipa::path(get, path = "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
     tag = "oauth1",
     params(("user_id" = String, Path), ("access_token_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<AccessTokenView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((user_id, id)): Path<(UserId, AccessTokenId)>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<AccessTokenView>> {
     let token = app.identity.access_token(&caller, &user_id, &id).await?;
-    Ok(Json(json!({ "access_token": view(&token, &base_url) })))
+    Ok(Envelope(AccessTokenView::new(token, &base_url)))
 }
 
 /// Takes a grant back.
@@ -82,24 +89,25 @@ async fn delete(
 #[utoipa::path(get, path = "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles",
     tag = "oauth1",
     params(("user_id" = String, Path), ("access_token_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = List<GrantedRoleView>)))]
 async fn list_roles(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((user_id, id)): Path<(UserId, AccessTokenId)>,
-) -> Result<Json<Value>> {
+) -> Result<List<GrantedRoleView>> {
     let roles = app
         .identity
         .access_token_roles(&caller, &user_id, &id)
         .await?;
-    let views: Vec<_> = roles
-        .into_iter()
-        .map(|role| role_view(role, &base_url))
-        .collect();
     let path = format!("users/{user_id}/OS-OAUTH1/access_tokens/{id}/roles");
-    Ok(Json(
-        json!({ "roles": views, "links": ListLinks::complete(base_url.v3(path)) }),
+    let query = ListQuery::default();
+    Ok(List::new(
+        roles,
+        GrantedRoleView::new,
+        &path,
+        &base_url,
+        &query,
     ))
 }
 
@@ -108,47 +116,92 @@ async fn list_roles(
     path = "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}",
     tag = "oauth1",
     params(("user_id" = String, Path), ("access_token_id" = String, Path), ("role_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<GrantedRoleView>)))]
 async fn show_role(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((user_id, id, role_id)): Path<(UserId, AccessTokenId, RoleId)>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<GrantedRoleView>> {
     let role = app
         .identity
         .access_token_role(&caller, &user_id, &id, &role_id)
         .await?;
-    Ok(Json(json!({ "role": role_view(role, &base_url) })))
+    Ok(Envelope(GrantedRoleView::new(role, &base_url)))
 }
 
-fn view(token: &AccessToken, base_url: &BaseUrl) -> Value {
-    let path = format!(
-        "users/{}/OS-OAUTH1/access_tokens/{}",
-        token.user_id, token.id
-    );
-    json!({
-        "id": token.id,
-        "consumer_id": token.consumer_id,
-        "authorizing_user_id": token.user_id,
-        "project_id": token.project_id,
-        "expires_at": token.expires_at.map(iso),
-        "links": {
-            "self": base_url.v3(&path),
-            "roles": base_url.v3(format_args!("{path}/roles")),
-        },
-    })
+/// What a user granted, as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AccessToken)]
+struct AccessTokenView {
+    id: String,
+    consumer_id: String,
+    authorizing_user_id: String,
+    project_id: String,
+    expires_at: Option<String>,
+    links: AccessTokenLinks,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct AccessTokenLinks {
+    #[serde(rename = "self")]
+    itself: String,
+    roles: String,
+}
+
+impl AccessTokenView {
+    fn new(token: AccessToken, base_url: &BaseUrl) -> Self {
+        let path = format!(
+            "users/{}/OS-OAUTH1/access_tokens/{}",
+            token.user_id, token.id
+        );
+        Self {
+            id: token.id.into(),
+            consumer_id: token.consumer_id.into(),
+            authorizing_user_id: token.user_id.into(),
+            project_id: token.project_id.into(),
+            expires_at: token.expires_at.map(iso),
+            links: AccessTokenLinks {
+                itself: base_url.v3(&path),
+                roles: base_url.v3(format_args!("{path}/roles")),
+            },
+        }
+    }
+}
+
+impl Resource for AccessTokenView {
+    const ONE: &'static str = "access_token";
+    const MANY: &'static str = "access_tokens";
 }
 
 /// A role as it is shown here: without its description.
-fn role_view(role: Role, base_url: &BaseUrl) -> Value {
-    let mut view = role.extra;
-    let links = base_url.self_link(format_args!("roles/{}", role.id));
-    view.insert("id".to_owned(), json!(role.id));
-    view.insert("name".to_owned(), json!(role.name));
-    view.insert("domain_id".to_owned(), json!(role.domain_id));
-    let options = ResourceOptionsBody::from(role.options);
-    view.insert("options".to_owned(), json!(options));
-    view.insert("links".to_owned(), json!(links));
-    Value::Object(view)
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GrantedRole)]
+struct GrantedRoleView {
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+    id: String,
+    name: String,
+    domain_id: Option<String>,
+    options: ResourceOptionsBody,
+    links: SelfLink,
+}
+
+impl GrantedRoleView {
+    fn new(role: Role, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("roles/{}", role.id)),
+            extra: role.extra,
+            id: role.id.into(),
+            name: role.name,
+            domain_id: role.domain_id.map(Into::into),
+            options: role.options.into(),
+        }
+    }
+}
+
+impl Resource for GrantedRoleView {
+    const ONE: &'static str = "role";
+    const MANY: &'static str = "roles";
 }

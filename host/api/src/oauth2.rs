@@ -12,8 +12,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Serialize;
 use serde_json::json;
 use url::form_urlencoded;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, assertion::TrustedVariables, error::ApiError, oauth1::authorization};
@@ -26,10 +28,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Gives a token for client credentials.
-#[utoipa::path(post, path = "/OS-OAUTH2/token", tag = "oauth2",
-    request_body(content = String, content_type = "application/x-www-form-urlencoded",
-        description = "`grant_type=client_credentials`, and the client's id and secret where they are in no Basic authorization"),
-    responses((status = 200, description = "The token"), (status = 401, description = "The client was not accepted")))]
+#[utoipa::path(post, path = "/OS-OAUTH2/token", tag = "oauth2", security(()),
+    params(("Authorization" = Option<String>, Header, description = "Basic, with the client's id and secret")),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = AccessTokenBody),
+        (status = 400, body = FaultBody), (status = 401, body = FaultBody),
+        (status = 404, body = FaultBody)))]
 async fn token(
     State(app): State<App>,
     headers: HeaderMap,
@@ -75,37 +79,67 @@ async fn token(
         }
         _ => return Err(Fault::unknown_client()),
     };
-    let answer = json!({
+    let answer = AccessTokenBody {
         // Handing the token to the client is what this answer is for.
-        "access_token": issued.token.expose(),
-        "token_type": "Bearer",
-        "expires_in": app.identity.token_lifetime().num_seconds(),
-    });
+        access_token: issued.token.expose().to_owned(),
+        token_type: "Bearer",
+        expires_in: app.identity.token_lifetime().num_seconds(),
+    };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
 /// Not allowed: tokens are asked for with POST.
-#[utoipa::path(get, path = "/OS-OAUTH2/token", tag = "oauth2", responses((status = 405)))]
+#[utoipa::path(get, path = "/OS-OAUTH2/token", tag = "oauth2", security(()),
+    responses((status = 405, body = FaultBody)))]
 async fn no_get() -> Fault {
     Fault::wrong_method()
 }
 
 /// Not allowed: tokens are asked for with POST.
-#[utoipa::path(put, path = "/OS-OAUTH2/token", tag = "oauth2", responses((status = 405)))]
+#[utoipa::path(put, path = "/OS-OAUTH2/token", tag = "oauth2", security(()),
+    responses((status = 405, body = FaultBody)))]
 async fn no_put() -> Fault {
     Fault::wrong_method()
 }
 
 /// Not allowed: tokens are asked for with POST.
-#[utoipa::path(patch, path = "/OS-OAUTH2/token", tag = "oauth2", responses((status = 405)))]
+#[utoipa::path(patch, path = "/OS-OAUTH2/token", tag = "oauth2", security(()),
+    responses((status = 405, body = FaultBody)))]
 async fn no_patch() -> Fault {
     Fault::wrong_method()
 }
 
 /// Not allowed: tokens are asked for with POST.
-#[utoipa::path(delete, path = "/OS-OAUTH2/token", tag = "oauth2", responses((status = 405)))]
+#[utoipa::path(delete, path = "/OS-OAUTH2/token", tag = "oauth2", security(()),
+    responses((status = 405, body = FaultBody)))]
 async fn no_delete() -> Fault {
     Fault::wrong_method()
+}
+
+/// What a client sends. Its id and secret may be in a Basic authorization instead.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct TokenForm {
+    /// `client_credentials`
+    grant_type: String,
+    #[schema(nullable = false)]
+    client_id: Option<String>,
+    #[schema(nullable = false)]
+    client_secret: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AccessTokenBody {
+    access_token: String,
+    token_type: &'static str,
+    /// In seconds.
+    expires_in: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FaultBody {
+    error: &'static str,
+    error_description: String,
 }
 
 /// The parameters of a request; none where the body is no form.
@@ -244,7 +278,10 @@ impl From<Error> for Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let body = json!({ "error": self.error, "error_description": self.description });
+        let body = FaultBody {
+            error: self.error,
+            error_description: self.description,
+        };
         (
             self.status,
             [(header::CACHE_CONTROL, "no-store")],

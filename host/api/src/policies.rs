@@ -7,12 +7,11 @@ use archstone_model::{
     id::{EndpointId, PolicyId, RegionId, ServiceId},
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -20,10 +19,11 @@ use crate::{
     App,
     body::{RawBody, non_empty, parse},
     caller::Authenticated,
-    catalog::view_endpoint,
+    catalog::EndpointView,
     error::{ApiError, Result},
-    links::{BaseUrl, list_body},
-    query::ListQuery,
+    links::{BaseUrl, SelfLink},
+    query::{Comparisons, Filters, ListQuery, Paging},
+    resource::{Envelope, List, Resource},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -38,42 +38,38 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists policies.
-#[utoipa::path(get, path = "/policies", tag = "policies", responses((status = 200)))]
+#[utoipa::path(get, path = "/policies", tag = "policies",
+    params(Filters<PolicyQuery>, Comparisons<PolicyQuery>, Paging),
+    responses((status = 200, body = List<PolicyView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<PolicyView>> {
     let filter = PolicyDocumentFilter {
         kinds: query.comparisons("type"),
         page: query.page()?,
     };
     let policies = app.identity.policy_documents(&caller, filter).await?;
-    let views = policies
-        .entries
-        .into_iter()
-        .map(|policy| view(policy, "policies", &base_url))
-        .collect();
-    Ok(Json(list_body(
+    Ok(List::new(
+        policies,
+        PolicyView::new,
         "policies",
-        "policies",
-        views,
-        policies.cut_at,
         &base_url,
         &query,
-    )))
+    ))
 }
 
 /// Keeps a policy.
 #[utoipa::path(post, path = "/policies", tag = "policies", request_body = PolicyCreateRequest,
-    responses((status = 201)))]
+    responses((status = 201, body = Envelope<PolicyView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     RawBody(body): RawBody,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<PolicyView>)> {
     app.identity.may_create_policy_documents(&caller)?;
     let PolicyCreate { kind, blob, extra } = parse::<PolicyCreateRequest>(body)?.policy;
     let creation = PolicyDocumentCreation {
@@ -89,38 +85,34 @@ async fn create(
         .identity
         .create_policy_document(&caller, creation)
         .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "policy": view(policy, "policies", &base_url) })),
-    ))
+    let view = PolicyView::new(policy, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a policy.
 #[utoipa::path(get, path = "/policies/{policy_id}", tag = "policies",
-    params(("policy_id" = String, Path)), responses((status = 200)))]
+    params(("policy_id" = String, Path)), responses((status = 200, body = Envelope<PolicyView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(policy_id): Path<PolicyId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<PolicyView>> {
     let policy = app.identity.policy_document(&caller, &policy_id).await?;
-    Ok(Json(
-        json!({ "policy": view(policy, "policies", &base_url) }),
-    ))
+    Ok(Envelope(PolicyView::new(policy, &base_url)))
 }
 
 /// Changes a policy.
 #[utoipa::path(patch, path = "/policies/{policy_id}", tag = "policies",
     params(("policy_id" = String, Path)), request_body = PolicyUpdateRequest,
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<PolicyView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(policy_id): Path<PolicyId>,
     RawBody(body): RawBody,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<PolicyView>> {
     app.identity
         .may_update_policy_document(&caller, &policy_id)?;
     let PolicyUpdate { kind, blob, extra } = parse::<PolicyUpdateRequest>(body)?.policy;
@@ -136,9 +128,7 @@ async fn update(
         .identity
         .update_policy_document(&caller, &policy_id, patch)
         .await?;
-    Ok(Json(
-        json!({ "policy": view(policy, "policies", &base_url) }),
-    ))
+    Ok(Envelope(PolicyView::new(policy, &base_url)))
 }
 
 /// Deletes a policy.
@@ -157,38 +147,21 @@ async fn delete(
 
 /// Lists the endpoints that a policy is for.
 #[utoipa::path(get, path = "/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints", tag = "policies",
-    params(("policy_id" = String, Path)), responses((status = 200)))]
+    params(("policy_id" = String, Path)), responses((status = 200, body = List<EndpointView>)))]
 async fn list_endpoints(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(policy_id): Path<PolicyId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<EndpointView>> {
     let endpoints = app
         .identity
         .endpoints_of_policy(&caller, &policy_id)
         .await?;
-    let views = endpoints
-        .into_iter()
-        .map(|endpoint| {
-            let mut view = view_endpoint(endpoint, &base_url);
-            if let Some(members) = view.as_object_mut() {
-                // The old name of `region_id` is not told here.
-                members.shift_remove("region");
-            }
-            view
-        })
-        .collect();
     let path = format!("policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints");
-    Ok(Json(list_body(
-        "endpoints",
-        &path,
-        views,
-        None,
-        &base_url,
-        &query,
-    )))
+    let view = EndpointView::without_old_name;
+    Ok(List::new(endpoints, view, &path, &base_url, &query))
 }
 
 /// Says whether a policy is for an endpoint.
@@ -309,21 +282,20 @@ async fn remove_region(
 
 /// Shows the policy that is for an endpoint.
 #[utoipa::path(get, path = "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy", tag = "policies",
-    params(("endpoint_id" = String, Path)), responses((status = 200)))]
+    params(("endpoint_id" = String, Path)), responses((status = 200, body = Envelope<PolicyView>)))]
 async fn of_endpoint(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(endpoint_id): Path<EndpointId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<PolicyView>> {
     let policy = app
         .identity
         .policy_of_endpoint(&caller, &endpoint_id)
         .await?;
     // Keystone links the policy as if it were an endpoint, and clients may compare.
-    Ok(Json(
-        json!({ "policy": view(policy, "endpoints", &base_url) }),
-    ))
+    let view = PolicyView::linked(policy, "endpoints", &base_url);
+    Ok(Envelope(view))
 }
 
 async fn check(
@@ -367,14 +339,11 @@ fn without_reserved(mut extra: Extra) -> Extra {
     extra
 }
 
-fn view(policy: PolicyDocument, collection: &str, base_url: &BaseUrl) -> Value {
-    let mut view: Map<String, Value> = policy.extra;
-    let links = base_url.self_link(format_args!("{collection}/{}", policy.id));
-    view.insert("id".to_owned(), json!(policy.id));
-    view.insert("type".to_owned(), json!(policy.kind));
-    view.insert("blob".to_owned(), policy.blob);
-    view.insert("links".to_owned(), json!(links));
-    Value::Object(view)
+/// The filter of a list of policies.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct PolicyQuery {
+    r#type: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -409,4 +378,40 @@ struct PolicyUpdate {
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Extra,
+}
+
+/// A policy as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Policy)]
+struct PolicyView {
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// Text, unless something else wrote it to the database.
+    blob: Value,
+    links: SelfLink,
+}
+
+impl PolicyView {
+    fn new(policy: PolicyDocument, base_url: &BaseUrl) -> Self {
+        Self::linked(policy, "policies", base_url)
+    }
+
+    fn linked(policy: PolicyDocument, collection: &str, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("{collection}/{}", policy.id)),
+            extra: policy.extra,
+            id: policy.id.into(),
+            kind: policy.kind,
+            blob: policy.blob,
+        }
+    }
+}
+
+impl Resource for PolicyView {
+    const ONE: &'static str = "policy";
+    const MANY: &'static str = "policies";
 }

@@ -7,8 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,7 +17,7 @@ use crate::{
     body::Body,
     caller::Authenticated,
     error::{ApiError, Result},
-    links::BaseUrl,
+    links::{BaseUrl, SelfLink},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -29,30 +28,30 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists a project's tags.
 #[utoipa::path(get, path = "/projects/{project_id}/tags", tag = "projects",
-    params(("project_id" = String, Path)), responses((status = 200)))]
+    params(("project_id" = String, Path)), responses((status = 200, body = Tags)))]
 async fn tags(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(project_id): Path<ProjectId>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Tags>> {
     let tags = app
         .identity
         .project_tags(&caller, &project_id, "identity:list_project_tags")
         .await?;
-    Ok(Json(render_tags(tags, &base_url)))
+    Ok(Json(Tags::new(tags, &base_url)))
 }
 
 /// Replaces a project's tags.
 #[utoipa::path(put, path = "/projects/{project_id}/tags", tag = "projects",
-    params(("project_id" = String, Path)), request_body = TagsRequest, responses((status = 200)))]
+    params(("project_id" = String, Path)), request_body = TagsRequest, responses((status = 200, body = Tags)))]
 async fn set_tags(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(project_id): Path<ProjectId>,
     Body(request): Body<TagsRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Tags>> {
     check_tags(&request.tags)?;
     let tags = app
         .identity
@@ -63,7 +62,7 @@ async fn set_tags(
             request.tags,
         )
         .await?;
-    Ok(Json(render_tags(tags, &base_url)))
+    Ok(Json(Tags::new(tags, &base_url)))
 }
 
 /// Removes all of a project's tags.
@@ -106,7 +105,9 @@ async fn check_tag(
 
 /// Adds a tag to a project.
 #[utoipa::path(put, path = "/projects/{project_id}/tags/{value}", tag = "projects",
-    params(("project_id" = String, Path), ("value" = String, Path)), responses((status = 201)))]
+    params(("project_id" = String, Path), ("value" = String, Path)), 
+    responses((status = 201, description = "The tag is there. There is no body.",
+        headers(("Location" = String, description = "Where the tag is")))))]
 async fn add_tag(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
@@ -160,9 +161,19 @@ async fn remove_tag(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn render_tags(tags: Vec<String>, base_url: &BaseUrl) -> Value {
-    // Keystone links to the root of its API here.
-    json!({ "tags": tags, "links": { "self": base_url.v3("").trim_end_matches('/') } })
+/// The tags of a project.
+#[derive(Debug, Serialize, ToSchema)]
+struct Tags {
+    tags: Vec<String>,
+    links: SelfLink,
+}
+
+impl Tags {
+    fn new(tags: Vec<String>, base_url: &BaseUrl) -> Self {
+        // Keystone links to the root of its API here.
+        let links = SelfLink::to(base_url.v3("").trim_end_matches('/').to_owned());
+        Self { tags, links }
+    }
 }
 
 fn no_tag(value: &str) -> ApiError {

@@ -4,11 +4,10 @@ use archstone_identity::{ProjectChange, ProjectCreation};
 use archstone_model::{
     Extra,
     id::{DomainId, ProjectId, UserId},
-    listing::{Change, Listing},
+    listing::Change,
     project::{Project, ProjectFilter, ResourceOptions, TagFilter},
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
@@ -22,9 +21,10 @@ use crate::{
     body::{Body, LenientBool, nullable, without_reserved},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, SelfLink, list_body},
+    links::{BaseUrl, SelfLink},
     project_tags::check_tags,
-    query::ListQuery,
+    query::{Comparisons, Filters, ListQuery, Name, Paging},
+    resource::{Envelope, List, Resource},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -35,65 +35,71 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists projects.
-#[utoipa::path(get, path = "/projects", tag = "projects", responses((status = 200)))]
+#[utoipa::path(get, path = "/projects", tag = "projects",
+    params(Filters<ProjectQuery>, Comparisons<Name>, Paging), responses((status = 200, body = List<ProjectView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<ProjectView>> {
     query.check::<ProjectQuery>()?;
     let projects = app.identity.projects(&caller, filter(&query)?).await?;
-    Ok(Json(render_list(projects, "projects", &base_url, &query)))
+    let (view, path) = (ProjectView::new, "projects");
+    Ok(List::new(projects, view, path, &base_url, &query))
 }
 
 /// Lists the projects in which a user has a role.
 #[utoipa::path(get, path = "/users/{user_id}/projects", tag = "users",
-    params(("user_id" = String, Path)), responses((status = 200)))]
+    params(("user_id" = String, Path), Filters<ProjectQuery>, Comparisons<Name>, Paging), responses((status = 200, body = List<ProjectView>)))]
 async fn of_user(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<ProjectView>> {
     let projects = app
         .identity
         .projects_of_user(&caller, &user_id, &filter(&query)?)
         .await?;
     let path = format!("users/{user_id}/projects");
-    Ok(Json(render_list(projects, &path, &base_url, &query)))
+    Ok(List::new(
+        projects,
+        ProjectView::new,
+        &path,
+        &base_url,
+        &query,
+    ))
 }
 
 /// Creates a project.
 #[utoipa::path(post, path = "/projects", tag = "projects", request_body = ProjectCreateRequest,
-    responses((status = 201)))]
+    responses((status = 201, body = Envelope<ProjectView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<ProjectCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<ProjectView>)> {
     let project = app
         .identity
         .create_project(&caller, request.project.try_into()?)
         .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "project": ProjectView::new(project, &base_url) })),
-    ))
+    let view = ProjectView::new(project, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a project, with the projects above or below it where they are asked for.
 #[utoipa::path(get, path = "/projects/{project_id}", tag = "projects",
-    params(("project_id" = String, Path)), responses((status = 200)))]
+    params(("project_id" = String, Path), Filters<RelativesQuery>), responses((status = 200, body = Envelope<ProjectView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(project_id): Path<ProjectId>,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<ProjectView>> {
     let asks = |name: &str| query.asks(name);
     if (asks("parents_as_list") && asks("parents_as_ids"))
         || (asks("subtree_as_list") && asks("subtree_as_ids"))
@@ -103,31 +109,31 @@ async fn show(
         ));
     }
     let project = app.identity.project(&caller, &project_id).await?;
-    let mut related = json!({});
+    let (mut parents, mut subtree) = (None, None);
     let view = |project| json!({ "project": ProjectView::new(project, &base_url) });
     if asks("parents_as_list") || asks("parents_as_ids") {
-        let parents = app.identity.project_parents(&project).await?;
-        related["parents"] = if asks("parents_as_ids") {
-            nest(parents.iter().map(|parent| parent.id.as_str()), &project)
+        let found = app.identity.project_parents(&project).await?;
+        parents = Some(if asks("parents_as_ids") {
+            nest(found.iter().map(|parent| parent.id.as_str()), &project)
         } else {
-            let own = app.identity.reachable_among(&caller, parents).await?;
+            let own = app.identity.reachable_among(&caller, found).await?;
             own.into_iter().map(view).collect()
-        };
+        });
     }
     if asks("subtree_as_list") || asks("subtree_as_ids") {
-        let subtree = app.identity.project_subtree(&project_id).await?;
-        related["subtree"] = if asks("subtree_as_ids") {
-            tree(&subtree, &project_id)
+        let found = app.identity.project_subtree(&project_id).await?;
+        subtree = Some(if asks("subtree_as_ids") {
+            tree(&found, &project_id)
         } else {
-            let own = app.identity.reachable_among(&caller, subtree).await?;
+            let own = app.identity.reachable_among(&caller, found).await?;
             own.into_iter().map(view).collect()
-        };
+        });
     }
-    let mut view = json!(ProjectView::new(project, &base_url));
-    if let (Some(view), Value::Object(related)) = (view.as_object_mut(), related) {
-        view.extend(related);
-    }
-    Ok(Json(json!({ "project": view })))
+    Ok(Envelope(ProjectView {
+        parents,
+        subtree,
+        ..ProjectView::new(project, &base_url)
+    }))
 }
 
 /// `{nearest: {next: ... null}}`; the domain ends the chain.
@@ -158,14 +164,14 @@ fn tree(subtree: &[Project], parent: &ProjectId) -> Value {
 /// Changes a project.
 #[utoipa::path(patch, path = "/projects/{project_id}", tag = "projects",
     params(("project_id" = String, Path)), request_body = ProjectUpdateRequest,
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<ProjectView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(project_id): Path<ProjectId>,
     Body(request): Body<ProjectUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<ProjectView>> {
     if request
         .project
         .id
@@ -178,11 +184,11 @@ async fn update(
         .identity
         .update_project(&caller, &project_id, request.project.try_into()?)
         .await?;
-    let extra = project.extra.clone();
-    let mut view = json!(ProjectView::new(project, &base_url));
-    // Keystone tells the attributes outside the schema twice here, and clients may read either.
-    view["extra"] = json!(extra);
-    Ok(Json(json!({ "project": view })))
+    Ok(Envelope(ProjectView {
+        // Keystone tells the attributes outside the schema twice here, and clients may read either.
+        extra_again: Some(project.extra.clone()),
+        ..ProjectView::new(project, &base_url)
+    }))
 }
 
 /// Deletes a project.
@@ -220,20 +226,6 @@ fn filter(query: &ListQuery) -> Result<ProjectFilter> {
         },
         page: query.page()?,
     })
-}
-
-fn render_list(
-    projects: Listing<Project>,
-    path: &str,
-    base_url: &BaseUrl,
-    query: &ListQuery,
-) -> Value {
-    let views = projects
-        .entries
-        .into_iter()
-        .map(|project| json!(ProjectView::new(project, base_url)))
-        .collect();
-    list_body("projects", path, views, projects.cut_at, base_url, query)
 }
 
 /// `options` of projects, domains and roles, as clients see them.
@@ -294,6 +286,31 @@ struct ProjectQuery {
     parent_id: Option<String>,
     #[schema(nullable = false)]
     is_domain: Option<LenientBool>,
+    /// Tags with commas between them, all of which a project must have.
+    #[schema(nullable = false)]
+    tags: Option<String>,
+    /// Tags of which a project must have one.
+    #[serde(rename = "tags-any")]
+    #[schema(nullable = false)]
+    any_tags: Option<String>,
+    /// Tags of which a project must lack one.
+    #[serde(rename = "not-tags")]
+    #[schema(nullable = false)]
+    not_tags: Option<String>,
+    /// Tags all of which a project must lack.
+    #[serde(rename = "not-tags-any")]
+    #[schema(nullable = false)]
+    not_any_tags: Option<String>,
+}
+
+/// What to show beside a project; anything but 0 asks for it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct RelativesQuery {
+    parents_as_list: Option<String>,
+    parents_as_ids: Option<String>,
+    subtree_as_list: Option<String>,
+    subtree_as_ids: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -415,6 +432,7 @@ fn id_in<T: From<String>>(value: Value) -> T {
 
 /// A project as clients see it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Project)]
 pub(crate) struct ProjectView {
     #[serde(flatten)]
     #[schema(ignore)]
@@ -432,6 +450,16 @@ pub(crate) struct ProjectView {
     tags: Vec<String>,
     options: ResourceOptionsBody,
     links: SelfLink,
+    /// The projects above, as a list or as a tree of ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parents: Option<Value>,
+    /// The projects below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subtree: Option<Value>,
+    /// The attributes outside the schema once more, in the answer to a change.
+    #[serde(rename = "extra", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    extra_again: Option<Extra>,
 }
 
 impl ProjectView {
@@ -448,6 +476,14 @@ impl ProjectView {
             is_domain: project.is_domain,
             tags: project.tags,
             options: project.options.into(),
+            parents: None,
+            subtree: None,
+            extra_again: None,
         }
     }
+}
+
+impl Resource for ProjectView {
+    const ONE: &'static str = "project";
+    const MANY: &'static str = "projects";
 }

@@ -1,6 +1,8 @@
 //! Query strings of lists: `limit` and `marker`, `name` filters in all their forms, booleans in all
 //! of theirs. Unknown filters are ignored, as in Keystone.
 
+use std::marker::PhantomData;
+
 use archstone_model::listing::{Comparison, NameFilter, Page};
 use axum::{
     extract::{FromRequestParts, RawQuery},
@@ -8,7 +10,14 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
-use utoipa::ToSchema;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Required, Schema,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::{SchemaType, Type},
+    },
+};
 
 use crate::{
     body::{self, LenientBool},
@@ -171,6 +180,92 @@ impl ListQuery {
             .filter(|raw| !raw.is_empty())
             .map_or_else(String::new, |raw| format!("?{raw}"))
     }
+}
+
+/// What every list that comes in pages takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "its parameters are all that is used")]
+pub(crate) struct Paging {
+    /// How many entries at most.
+    #[param(nullable = false)]
+    limit: Option<u64>,
+    /// The id of the last entry of the page before.
+    #[param(nullable = false)]
+    marker: Option<String>,
+}
+
+/// The members of `T` as parameters of a query.
+pub(crate) struct Filters<T>(PhantomData<T>);
+
+/// The members of `T` as parameters of a query that compare otherwise: `name__contains`, ...
+pub(crate) struct Comparisons<T>(PhantomData<T>);
+
+/// The name, which most lists can be filtered by.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+pub(crate) struct Name {
+    name: String,
+}
+
+impl<T: ToSchema> IntoParams for Filters<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        members::<T>()
+            .into_iter()
+            .map(|(name, schema)| parameter(name, schema))
+            .collect()
+    }
+}
+
+impl<T: ToSchema> IntoParams for Comparisons<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let suffixes = Comparison::BY_SUFFIX.into_iter().map(|(suffix, _)| suffix);
+        members::<T>()
+            .into_iter()
+            .flat_map(|(name, _)| {
+                suffixes
+                    .clone()
+                    .map(move |suffix| format!("{name}__{suffix}"))
+            })
+            .map(|name| parameter(name, String::schema()))
+            .collect()
+    }
+}
+
+fn parameter(name: String, schema: RefOr<Schema>) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .schema(Some(schema))
+        .build()
+}
+
+/// The members of `T` with their schemas. No query holds a null.
+fn members<T: ToSchema>() -> Vec<(String, RefOr<Schema>)> {
+    let mut parts = Vec::new();
+    T::schemas(&mut parts);
+    let RefOr::T(Schema::Object(object)) = T::schema() else {
+        return Vec::new();
+    };
+    let whole = |schema| match schema {
+        RefOr::Ref(reference) => parts
+            .iter()
+            .find(|(name, _)| reference.ref_location.ends_with(&format!("/{name}")))
+            .map_or(RefOr::Ref(reference), |(_, schema)| schema.clone()),
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|kind| *kind != Type::Null);
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        other => other,
+    };
+    object
+        .properties
+        .into_iter()
+        .map(|(name, schema)| (name, whole(schema)))
+        .collect()
 }
 
 #[cfg(test)]

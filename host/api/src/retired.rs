@@ -27,34 +27,34 @@ pub(crate) fn unversioned_routes() -> OpenApiRouter<App> {
 }
 
 /// No password can be read. `POST` changes it.
-#[utoipa::path(get, path = "/users/{user_id}/password", tag = "retired",
+#[utoipa::path(get, path = "/users/{user_id}/password", tag = "retired", security(()),
     params(("user_id" = String, Path)), responses((status = 405)))]
 async fn password() -> impl IntoResponse {
     ([(header::ALLOW, "POST")], ApiError::method_not_allowed())
 }
 
 /// Files that belong to no API; there are none.
-#[utoipa::path(get, path = "/static/{*filename}", tag = "retired",
+#[utoipa::path(get, path = "/static/{*filename}", tag = "retired", security(()),
     params(("filename" = String, Path)), responses((status = 404)))]
 async fn static_files() -> ApiError {
     ApiError::unknown_url()
 }
 
 /// Once listed revoked PKI tokens; never does.
-#[utoipa::path(get, path = "/auth/tokens/OS-PKI/revoked", tag = "retired",
+#[utoipa::path(get, path = "/auth/tokens/OS-PKI/revoked", tag = "retired", security(()),
     responses((status = 403), (status = 410)))]
 async fn revoked_pki_tokens(State(app): State<App>) -> Result {
     Err(app.identity.revoked_pki_tokens().into())
 }
 
 /// Once gave the certificate of the authority; is gone.
-#[utoipa::path(get, path = "/OS-SIMPLE-CERT/ca", tag = "retired", responses((status = 410)))]
+#[utoipa::path(get, path = "/OS-SIMPLE-CERT/ca", tag = "retired", security(()), responses((status = 410)))]
 async fn ca_certificate() -> ApiError {
     pki_is_gone()
 }
 
 /// Once gave the certificates that signed tokens; is gone.
-#[utoipa::path(get, path = "/OS-SIMPLE-CERT/certificates", tag = "retired",
+#[utoipa::path(get, path = "/OS-SIMPLE-CERT/certificates", tag = "retired", security(()),
     responses((status = 410)))]
 async fn signing_certificates() -> ApiError {
     pki_is_gone()

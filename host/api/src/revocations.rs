@@ -2,20 +2,21 @@
 
 use archstone_model::{id::UserId, revocation::RevocationEvent};
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
 use chrono::SubsecRound;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
+    links::BaseUrl,
     query::ListQuery,
+    resource::{List, Resource},
     time::{iso, read_iso},
 };
 
@@ -27,13 +28,13 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists revocation events, or those made since a time.
 #[utoipa::path(get, path = "/OS-REVOKE/events", tag = "tokens",
-    params(("since" = Option<String>, Query, description = "ISO 8601")), responses((status = 200)))]
+    params(("since" = Option<String>, Query, description = "ISO 8601")), responses((status = 200, body = List<RevocationView>)))]
 async fn events(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<RevocationView>> {
     let since = query
         .get("since")
         .filter(|since| !since.is_empty())
@@ -43,11 +44,9 @@ async fn events(
         })
         .transpose()?;
     let events = app.identity.revocation_events(&caller, since).await?;
-    let views: Vec<_> = events.into_iter().map(view).collect();
-    Ok(Json(json!({
-        "events": views,
-        "links": ListLinks::complete(base_url.v3("OS-REVOKE/events")),
-    })))
+    let (view, path) = (RevocationView::new, "OS-REVOKE/events");
+    let query = ListQuery::default();
+    Ok(List::new(events, view, path, &base_url, &query))
 }
 
 /// Revokes every token that a user holds.
@@ -65,49 +64,101 @@ async fn revoke_tokens_of_user(
 }
 
 /// What an event says of the tokens that it ended; what it leaves open is left out.
-fn view(event: RevocationEvent) -> Value {
-    // With an end, it is about tokens that are scoped to the domain; without, about all in it.
-    let domain = match event.expires_at {
-        Some(_) => "domain_scope_id",
-        None => "domain_id",
-    };
-    let narrowed = [
-        ("user_id", event.user_id.map(|id| id.into_string())),
-        ("role_id", event.role_id.map(|id| id.into_string())),
-        (domain, event.domain_id.map(|id| id.into_string())),
-        ("project_id", event.project_id.map(|id| id.into_string())),
-        ("audit_id", event.audit_id),
-        ("audit_chain_id", event.audit_chain_id),
-        (
-            "OS-TRUST:trust_id",
-            event.trust_id.map(|id| id.into_string()),
-        ),
-        ("OS-OAUTH1:consumer_id", event.consumer_id),
-        ("OS-OAUTH1:access_token_id", event.access_token_id),
-        (
-            "expires_at",
-            event
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RevocationEvent)]
+struct RevocationView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    user_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    role_id: Option<String>,
+    /// Tokens of all in this domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    domain_id: Option<String>,
+    /// Tokens that are scoped to this domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    domain_scope_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    project_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    audit_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    audit_chain_id: Option<String>,
+    #[serde(rename = "OS-TRUST:trust_id", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    trust_id: Option<String>,
+    #[serde(
+        rename = "OS-OAUTH1:consumer_id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
+    consumer_id: Option<String>,
+    #[serde(
+        rename = "OS-OAUTH1:access_token_id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
+    access_token_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    expires_at: Option<String>,
+    issued_before: String,
+    revoked_at: String,
+}
+
+impl RevocationView {
+    fn new(event: RevocationEvent, _: &BaseUrl) -> Self {
+        let domain_id = event.domain_id.map(String::from);
+        // With an end, it is about tokens that are scoped to the domain; without, about all in it.
+        let (domain_id, domain_scope_id) = match event.expires_at {
+            Some(_) => (None, domain_id),
+            None => (domain_id, None),
+        };
+        Self {
+            user_id: event.user_id.map(Into::into),
+            role_id: event.role_id.map(Into::into),
+            domain_id,
+            domain_scope_id,
+            project_id: event.project_id.map(Into::into),
+            audit_id: event.audit_id,
+            audit_chain_id: event.audit_chain_id,
+            trust_id: event.trust_id.map(Into::into),
+            consumer_id: event.consumer_id,
+            access_token_id: event.access_token_id,
+            expires_at: event
                 .expires_at
                 .map(|time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
-        ),
-        (
-            "issued_before",
-            Some(iso(event.issued_before.trunc_subsecs(0))),
-        ),
-        ("revoked_at", Some(iso(event.revoked_at.trunc_subsecs(0)))),
-    ];
-    let members: Map<String, Value> = narrowed
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), json!(value?))))
-        .collect();
-    Value::Object(members)
+            issued_before: iso(event.issued_before.trunc_subsecs(0)),
+            revoked_at: iso(event.revoked_at.trunc_subsecs(0)),
+        }
+    }
+}
+
+impl Resource for RevocationView {
+    const ONE: &'static str = "event";
+    const MANY: &'static str = "events";
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
     use chrono::DateTime;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn view(event: RevocationEvent) -> Value {
+        json!(RevocationView::new(
+            event,
+            &BaseUrl::of(None, &HeaderMap::new())
+        ))
+    }
 
     #[test]
     fn an_event_says_what_it_is_about_and_nothing_else() {

@@ -13,7 +13,7 @@ use axum::{
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,9 +22,10 @@ use crate::{
     body::{Body, non_empty, nullable, without_reserved},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks, SelfLink, list_body},
+    links::{BaseUrl, SelfLink},
     projects::{ResourceOptionsBody, ResourceOptionsRequest},
-    query::ListQuery,
+    query::{Comparisons, Filters, ListQuery, Name, Paging},
+    resource::{Envelope, List, Resource},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -42,13 +43,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists global roles, or those of a domain.
-#[utoipa::path(get, path = "/roles", tag = "roles", responses((status = 200)))]
+#[utoipa::path(get, path = "/roles", tag = "roles",
+    params(Filters<RoleQuery>, Comparisons<Name>, Paging), responses((status = 200, body = List<RoleView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<RoleView>> {
     query.check::<RoleQuery>()?;
     let filter = RoleFilter {
         domain_id: query.get("domain_id").map(DomainId::from),
@@ -56,26 +58,18 @@ async fn list(
         page: query.page()?,
     };
     let roles = app.identity.roles(&caller, filter).await?;
-    let views = roles
-        .entries
-        .into_iter()
-        .map(|role| json!(RoleView::new(role, &base_url)))
-        .collect();
-    let cut_at = roles.cut_at;
-    Ok(Json(list_body(
-        "roles", "roles", views, cut_at, &base_url, &query,
-    )))
+    Ok(List::new(roles, RoleView::new, "roles", &base_url, &query))
 }
 
 /// Creates a role.
 #[utoipa::path(post, path = "/roles", tag = "roles", request_body = RoleCreateRequest,
-    responses((status = 201)))]
+    responses((status = 201, body = Envelope<RoleView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<RoleCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<RoleView>)> {
     let RoleCreate {
         name,
         domain_id,
@@ -91,35 +85,33 @@ async fn create(
         extra: without_reserved(extra),
     };
     let role = app.identity.create_role(&caller, creation).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "role": RoleView::new(role, &base_url) })),
-    ))
+    let view = RoleView::new(role, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a role.
 #[utoipa::path(get, path = "/roles/{role_id}", tag = "roles", params(("role_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<RoleView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(role_id): Path<RoleId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<RoleView>> {
     let role = app.identity.role(&caller, &role_id).await?;
-    Ok(Json(json!({ "role": RoleView::new(role, &base_url) })))
+    Ok(Envelope(RoleView::new(role, &base_url)))
 }
 
 /// Changes a role.
 #[utoipa::path(patch, path = "/roles/{role_id}", tag = "roles", params(("role_id" = String, Path)),
-    request_body = RoleUpdateRequest, responses((status = 200)))]
+    request_body = RoleUpdateRequest, responses((status = 200, body = Envelope<RoleView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(role_id): Path<RoleId>,
     Body(request): Body<RoleUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<RoleView>> {
     let RoleUpdate {
         id,
         name,
@@ -139,7 +131,7 @@ async fn update(
         extra: without_reserved(extra),
     };
     let role = app.identity.update_role(&caller, &role_id, change).await?;
-    Ok(Json(json!({ "role": RoleView::new(role, &base_url) })))
+    Ok(Envelope(RoleView::new(role, &base_url)))
 }
 
 /// Deletes a role.
@@ -156,40 +148,36 @@ async fn delete(
 
 /// Lists the roles that a role implies.
 #[utoipa::path(get, path = "/roles/{role_id}/implies", tag = "roles",
-    params(("role_id" = String, Path)), responses((status = 200)))]
+    params(("role_id" = String, Path)), responses((status = 200, body = ImplicationsEnvelope)))]
 async fn implied(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(role_id): Path<RoleId>,
-) -> Result<Json<Value>> {
+) -> Result<Json<ImplicationsEnvelope>> {
     let (prior, implied) = app.identity.implied_roles(&caller, &role_id).await?;
-    let implies: Vec<_> = implied
-        .iter()
-        .map(|role| reference(role, &base_url))
-        .collect();
-    Ok(Json(json!({
-        "role_inference": { "prior_role": reference(&prior, &base_url), "implies": implies },
-        "links": { "self": base_url.v3(format_args!("roles/{role_id}/implies")) },
-    })))
+    Ok(Json(ImplicationsEnvelope {
+        role_inference: Implications::new(&prior, &implied, &base_url),
+        links: base_url.self_link(format_args!("roles/{role_id}/implies")),
+    }))
 }
 
 /// Shows one implication.
 #[utoipa::path(get, path = "/roles/{role_id}/implies/{implied_role_id}", tag = "roles",
     params(("role_id" = String, Path), ("implied_role_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = ImplicationEnvelope)))]
 async fn show_implied(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((prior, implied)): Path<(RoleId, RoleId)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<ImplicationEnvelope>> {
     const ACTION: &str = "identity:get_implied_role";
     let (prior, implied) = app
         .identity
         .implied_role(&caller, ACTION, &prior, &implied)
         .await?;
-    Ok(Json(inference(&prior, &implied, &base_url)))
+    Ok(Json(ImplicationEnvelope::new(&prior, &implied, &base_url)))
 }
 
 /// Whether a role implies another.
@@ -211,21 +199,19 @@ async fn check_implied(
 /// Lets a role imply another.
 #[utoipa::path(put, path = "/roles/{role_id}/implies/{implied_role_id}", tag = "roles",
     params(("role_id" = String, Path), ("implied_role_id" = String, Path)),
-    responses((status = 201)))]
+    responses((status = 201, body = ImplicationEnvelope)))]
 async fn create_implied(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((prior, implied)): Path<(RoleId, RoleId)>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Json<ImplicationEnvelope>)> {
     let (prior, implied) = app
         .identity
         .create_implied_role(&caller, &prior, &implied)
         .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(inference(&prior, &implied, &base_url)),
-    ))
+    let created = ImplicationEnvelope::new(&prior, &implied, &base_url);
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 /// Ends an implication.
@@ -244,50 +230,18 @@ async fn delete_implied(
 }
 
 /// Lists every role that implies others.
-#[utoipa::path(get, path = "/role_inferences", tag = "roles", responses((status = 200)))]
+#[utoipa::path(get, path = "/role_inferences", tag = "roles", responses((status = 200, body = AllImplications)))]
 async fn inferences(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
-) -> Result<Json<Value>> {
+) -> Result<Json<AllImplications>> {
     let rules = app.identity.role_inferences(&caller).await?;
-    let rules: Vec<_> = rules
+    let role_inferences = rules
         .iter()
-        .map(|(prior, implied)| {
-            let implies: Vec<_> = implied
-                .iter()
-                .map(|role| reference(role, &base_url))
-                .collect();
-            json!({ "prior_role": reference(prior, &base_url), "implies": implies })
-        })
+        .map(|(prior, implied)| Implications::new(prior, implied, &base_url))
         .collect();
-    Ok(Json(json!({
-        "role_inferences": rules,
-    })))
-}
-
-fn reference(role: &Role, base_url: &BaseUrl) -> Value {
-    let links = base_url.self_link(format_args!("roles/{}", role.id));
-    json!({ "id": role.id, "name": role.name, "links": links })
-}
-
-fn inference(prior: &Role, implied: &Role, base_url: &BaseUrl) -> Value {
-    let path = format!("roles/{}/implies/{}", prior.id, implied.id);
-    json!({
-        "role_inference": {
-            "prior_role": reference(prior, base_url),
-            "implies": reference(implied, base_url),
-        },
-        "links": { "self": base_url.v3(path) },
-    })
-}
-
-pub(crate) fn render_list(roles: Vec<Role>, base_url: &BaseUrl, path: String) -> Value {
-    let views: Vec<_> = roles
-        .into_iter()
-        .map(|role| RoleView::new(role, base_url))
-        .collect();
-    json!({ "roles": views, "links": ListLinks::complete(base_url.v3(path)) })
+    Ok(Json(AllImplications { role_inferences }))
 }
 
 /// The filters of a list of roles.
@@ -352,7 +306,8 @@ struct RoleUpdate {
 }
 
 /// A role as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Role)]
 pub(crate) struct RoleView {
     #[serde(flatten)]
     role: RoleMembers,
@@ -369,13 +324,14 @@ impl RoleView {
 }
 
 /// A role without its link, as the tokens of a trust carry it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoleMembers {
     #[serde(flatten)]
+    #[schema(ignore)]
     extra: Extra,
-    id: RoleId,
+    id: String,
     name: String,
-    domain_id: Option<DomainId>,
+    domain_id: Option<String>,
     description: Option<String>,
     options: ResourceOptionsBody,
 }
@@ -384,11 +340,89 @@ impl From<Role> for RoleMembers {
     fn from(role: Role) -> Self {
         Self {
             extra: role.extra,
-            id: role.id,
+            id: role.id.into(),
             name: role.name,
-            domain_id: role.domain_id,
+            domain_id: role.domain_id.map(Into::into),
             description: role.description,
             options: role.options.into(),
+        }
+    }
+}
+
+impl Resource for RoleView {
+    const ONE: &'static str = "role";
+    const MANY: &'static str = "roles";
+}
+
+/// A role where it is only named.
+#[derive(Debug, Serialize, ToSchema)]
+struct RoleReference {
+    id: String,
+    name: String,
+    links: SelfLink,
+}
+
+impl RoleReference {
+    fn new(role: &Role, base_url: &BaseUrl) -> Self {
+        Self {
+            id: role.id.to_string(),
+            name: role.name.clone(),
+            links: base_url.self_link(format_args!("roles/{}", role.id)),
+        }
+    }
+}
+
+/// A role and one that it implies.
+#[derive(Debug, Serialize, ToSchema)]
+struct ImplicationEnvelope {
+    role_inference: Implication,
+    links: SelfLink,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Implication {
+    prior_role: RoleReference,
+    implies: RoleReference,
+}
+
+impl ImplicationEnvelope {
+    fn new(prior: &Role, implied: &Role, base_url: &BaseUrl) -> Self {
+        Self {
+            role_inference: Implication {
+                prior_role: RoleReference::new(prior, base_url),
+                implies: RoleReference::new(implied, base_url),
+            },
+            links: base_url.self_link(format_args!("roles/{}/implies/{}", prior.id, implied.id)),
+        }
+    }
+}
+
+/// A role and all that it implies.
+#[derive(Debug, Serialize, ToSchema)]
+struct ImplicationsEnvelope {
+    role_inference: Implications,
+    links: SelfLink,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct AllImplications {
+    role_inferences: Vec<Implications>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Implications {
+    prior_role: RoleReference,
+    implies: Vec<RoleReference>,
+}
+
+impl Implications {
+    fn new(prior: &Role, implied: &[Role], base_url: &BaseUrl) -> Self {
+        let implies = implied
+            .iter()
+            .map(|role| RoleReference::new(role, base_url));
+        Self {
+            prior_role: RoleReference::new(prior, base_url),
+            implies: implies.collect(),
         }
     }
 }

@@ -15,65 +15,80 @@ use crate::{
     ApiError, App, application_credentials, assignments, auth, catalog, credentials,
     domain_configs, domains, ec2_credentials, ec2_tokens, endpoint_filters, federated_login,
     groups, health, identity_providers, limits, malformed_urls, mappings, oauth1, oauth1_grants,
-    oauth2, policies, project_tags, projects, retired, revocations, roles, saml, service_providers,
-    trusts, users, versions,
+    oauth2,
+    openapi::{ApiDoc, complete, named},
+    policies, project_tags, projects, retired, revocations, roles, saml, service_providers, trusts,
+    users, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
 const KEYSTONE_ROUTES: &str = include_str!("keystone_routes.tsv");
 
-#[derive(OpenApi)]
-#[openapi(info(
-    title = "Archstone",
-    description = "An OpenStack Identity v3 endpoint, extensible with WebAssembly plugins."
-))]
-struct ApiDoc;
+/// The routes of each family under `/v3`, with their documentation.
+fn families() -> Vec<(&'static str, OpenApiRouter<App>)> {
+    macro_rules! families {
+        ($($family:ident),* $(,)?) => {
+            vec![$((stringify!($family), $family::routes())),*]
+        };
+    }
+    families![
+        auth,
+        users,
+        domains,
+        domain_configs,
+        projects,
+        project_tags,
+        groups,
+        roles,
+        assignments,
+        catalog,
+        credentials,
+        ec2_credentials,
+        ec2_tokens,
+        oauth1,
+        oauth1_grants,
+        oauth2,
+        application_credentials,
+        limits,
+        malformed_urls,
+        policies,
+        endpoint_filters,
+        identity_providers,
+        mappings,
+        service_providers,
+        federated_login,
+        saml,
+        trusts,
+        revocations,
+        retired,
+    ]
+}
 
 /// All served routes with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<App> {
+    let v3 = families()
+        .into_iter()
+        .fold(OpenApiRouter::new(), |router, (name, family)| {
+            router.merge(named(name, family))
+        });
     OpenApiRouter::with_openapi(ApiDoc::openapi())
-        .merge(versions::routes())
-        .merge(health::routes())
-        .merge(retired::unversioned_routes())
-        .nest(
-            "/v3",
-            OpenApiRouter::new()
-                .merge(auth::routes())
-                .merge(users::routes())
-                .merge(domains::routes())
-                .merge(domain_configs::routes())
-                .merge(projects::routes())
-                .merge(project_tags::routes())
-                .merge(groups::routes())
-                .merge(roles::routes())
-                .merge(assignments::routes())
-                .merge(catalog::routes())
-                .merge(credentials::routes())
-                .merge(ec2_credentials::routes())
-                .merge(ec2_tokens::routes())
-                .merge(oauth1::routes())
-                .merge(oauth1_grants::routes())
-                .merge(oauth2::routes())
-                .merge(application_credentials::routes())
-                .merge(limits::routes())
-                .merge(policies::routes())
-                .merge(endpoint_filters::routes())
-                .merge(identity_providers::routes())
-                .merge(mappings::routes())
-                .merge(service_providers::routes())
-                .merge(federated_login::routes())
-                .merge(saml::routes())
-                .merge(trusts::routes())
-                .merge(revocations::routes())
-                .merge(malformed_urls::routes())
-                .merge(retired::routes()),
-        )
+        .merge(named("versions", versions::routes()))
+        .merge(named("health", health::routes()))
+        .merge(named("retired", retired::unversioned_routes()))
+        .nest("/v3", v3)
+}
+
+/// The OpenAPI document of all served routes.
+pub(crate) fn document() -> Document {
+    complete(documented().into_openapi())
 }
 
 /// Whether a route of Keystone's is served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteState {
     Served,
+    /// Answers 400, as Keystone does: it has the method at a path that the method is not for.
+    Refused,
     /// Answers 501.
     NotYet,
 }
@@ -93,6 +108,8 @@ pub fn route_status() -> Vec<RouteStatus> {
         .map(|(method, path)| RouteStatus {
             state: if serves(&document, method, &path) {
                 RouteState::Served
+            } else if documented_spelling(&document, &path).is_some() {
+                RouteState::Refused
             } else {
                 RouteState::NotYet
             },
@@ -102,9 +119,10 @@ pub fn route_status() -> Vec<RouteStatus> {
         .collect()
 }
 
-/// Adds a 501 answer for every Keystone route that `document` does not have.
+/// Adds an answer for every Keystone route that `document` does not have: 400 where it has the path
+/// for other methods, and 501 where it has not.
 pub(crate) fn with_unserved(mut router: Router<App>, document: &Document) -> Router<App> {
-    let mut missing: BTreeMap<String, MethodFilter> = BTreeMap::new();
+    let mut missing: BTreeMap<String, (MethodFilter, RouteState)> = BTreeMap::new();
     for (method, path) in keystone_routes() {
         if serves(document, method, &path) {
             continue;
@@ -118,14 +136,21 @@ pub(crate) fn with_unserved(mut router: Router<App>, document: &Document) -> Rou
         };
         // Routes must agree on a parameter's name wherever paths meet, so missing ones take the
         // spelling of the documented path of the same shape.
-        let path = documented_spelling(document, &path).unwrap_or(path);
+        let (path, state) = match documented_spelling(document, &path) {
+            Some(spelling) => (spelling, RouteState::Refused),
+            None => (path, RouteState::NotYet),
+        };
         missing
             .entry(path)
-            .and_modify(|known| *known = known.or(filter))
-            .or_insert(filter);
+            .and_modify(|(known, _)| *known = known.or(filter))
+            .or_insert((filter, state));
     }
-    for (path, methods) in missing {
-        router = router.route(&path, on(methods, async || ApiError::not_implemented()));
+    for (path, (methods, state)) in missing {
+        let answer = async move || match state {
+            RouteState::NotYet => ApiError::not_implemented(),
+            _ => ApiError::bad_request("The method is not for this URL."),
+        };
+        router = router.route(&path, on(methods, answer));
     }
     router
 }
@@ -190,11 +215,89 @@ fn positional(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::openapi::{RefOr, path::ParameterIn};
+
     use super::*;
+    use crate::openapi::operations;
 
     #[test]
     fn every_keystone_route_has_a_state() {
         assert_eq!(route_status().len(), KEYSTONE_ROUTES.lines().count());
+    }
+
+    #[test]
+    fn every_route_of_the_router_is_in_the_document() {
+        let (router, document) = documented().split_for_parts();
+        // The router tells its paths nowhere else.
+        let router = format!("{router:?}");
+        let routed: BTreeSet<_> = router
+            .split('"')
+            .filter(|text| text.starts_with('/') && !text.contains("fallback"))
+            .collect();
+        let documented: BTreeSet<_> = document.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(routed, documented);
+    }
+
+    #[test]
+    fn every_answer_has_a_schema_or_says_that_there_is_no_body() {
+        for (path, item) in &mut document().paths.paths {
+            for (method, operation) in operations(item) {
+                let responses = &operation.responses.responses;
+                assert!(
+                    responses.keys().any(|status| status != "5XX"),
+                    "{method} {path}"
+                );
+                for (status, response) in responses {
+                    let RefOr::T(response) = response else {
+                        continue;
+                    };
+                    let mut contents = response.content.values();
+                    let is_empty = status == "204" || response.description.ends_with("no body.");
+                    assert!(contents.all(|content| content.schema.is_some()));
+                    assert_ne!(
+                        response.content.is_empty(),
+                        !is_empty,
+                        "{method} {path} {status}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_parameter_of_a_path_is_documented() {
+        for (path, item) in &mut document().paths.paths {
+            let in_path: BTreeSet<_> = path
+                .split('/')
+                .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+                .collect();
+            for (method, operation) in operations(item) {
+                let documented: BTreeSet<_> = operation
+                    .parameters
+                    .iter()
+                    .flatten()
+                    .filter(|parameter| parameter.parameter_in == ParameterIn::Path)
+                    .map(|parameter| parameter.name.as_str())
+                    .collect();
+                assert_eq!(in_path, documented, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_stands_for_two_schemas() {
+        let mut known = BTreeMap::new();
+        for (family, routes) in families() {
+            let components = routes.into_openapi().components.unwrap_or_default();
+            for (name, schema) in components.schemas {
+                let (first, described) = known
+                    .entry(name.clone())
+                    .or_insert((family, schema.clone()));
+                assert!(*described == schema, "{name} of {first} and of {family}");
+            }
+        }
     }
 
     #[test]

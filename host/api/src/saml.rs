@@ -25,9 +25,11 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Exchanges a user's own token for a project for a SAML assertion.
-#[utoipa::path(post, path = "/auth/OS-FEDERATION/saml2", tag = "federation",
+#[utoipa::path(post, path = "/auth/OS-FEDERATION/saml2", tag = "federation", security(()),
     request_body = AssertionRequest,
-    responses((status = 200, content_type = "text/xml"), (status = 403), (status = 404)))]
+    responses((status = 200, body = String, content_type = "text/xml",
+        headers(("X-Sp-Url" = String), ("X-Auth-Url" = String))),
+        (status = 401), (status = 403), (status = 404)))]
 async fn assertion(State(app): State<App>, Body(request): Body<AssertionRequest>) -> Result {
     let auth = request.auth;
     let voucher = app
@@ -41,9 +43,11 @@ async fn assertion(State(app): State<App>, Body(request): Body<AssertionRequest>
 }
 
 /// As `/auth/OS-FEDERATION/saml2`, in the envelope that an enhanced client posts.
-#[utoipa::path(post, path = "/auth/OS-FEDERATION/saml2/ecp", tag = "federation",
+#[utoipa::path(post, path = "/auth/OS-FEDERATION/saml2/ecp", tag = "federation", security(()),
     request_body = AssertionRequest,
-    responses((status = 200, content_type = "text/xml"), (status = 403), (status = 404)))]
+    responses((status = 200, body = String, content_type = "text/xml",
+        headers(("X-Sp-Url" = String), ("X-Auth-Url" = String))),
+        (status = 401), (status = 403), (status = 404)))]
 async fn enhanced_assertion(
     State(app): State<App>,
     Body(request): Body<AssertionRequest>,
@@ -60,22 +64,22 @@ async fn enhanced_assertion(
 }
 
 /// Assertions are asked for by `POST`.
-#[utoipa::path(get, path = "/auth/OS-FEDERATION/saml2", tag = "federation",
+#[utoipa::path(get, path = "/auth/OS-FEDERATION/saml2", tag = "federation", security(()),
     responses((status = 405)))]
 async fn no_assertion() -> ApiError {
     ApiError::only("POST")
 }
 
 /// Assertions are asked for by `POST`.
-#[utoipa::path(get, path = "/auth/OS-FEDERATION/saml2/ecp", tag = "federation",
+#[utoipa::path(get, path = "/auth/OS-FEDERATION/saml2/ecp", tag = "federation", security(()),
     responses((status = 405)))]
 async fn no_enhanced_assertion() -> ApiError {
     ApiError::only("POST")
 }
 
 /// What this cloud says of itself as an identity provider: the operator's file, as it stands.
-#[utoipa::path(get, path = "/OS-FEDERATION/saml2/metadata", tag = "federation",
-    responses((status = 200)))]
+#[utoipa::path(get, path = "/OS-FEDERATION/saml2/metadata", tag = "federation", security(()),
+    responses((status = 200, body = String, content_type = "text/xml")))]
 async fn metadata(State(app): State<App>) -> Result {
     let path = &app.options.saml_metadata;
     let metadata = tokio::fs::read(path).await.map_err(|error| {

@@ -6,12 +6,10 @@ use archstone_model::{
     listing::Change,
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -20,9 +18,10 @@ use crate::{
     body::{Body, LenientBool, non_empty, nullable},
     caller::Authenticated,
     error::Result,
-    identity_providers::filter,
-    links::{BaseUrl, ListLinks},
-    query::ListQuery,
+    identity_providers::{ProviderId, ProviderQuery, filter},
+    links::{BaseUrl, SelfLink},
+    query::{Comparisons, Filters, ListQuery, Paging},
+    resource::{Envelope, List, Resource},
 };
 
 const ROOT: &str = "OS-FEDERATION/service_providers";
@@ -35,37 +34,31 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists service providers.
 #[utoipa::path(get, path = "/OS-FEDERATION/service_providers", tag = "federation",
-    responses((status = 200)))]
+    params(Filters<ProviderQuery>, Comparisons<ProviderId>, Paging),
+    responses((status = 200, body = List<ServiceProviderView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<ServiceProviderView>> {
     let filter = filter(&query)?;
     let providers = app.identity.service_providers(&caller, filter).await?;
-    let views: Vec<_> = providers
-        .into_iter()
-        .map(|provider| view(provider, &base_url))
-        .collect();
-    let path = format!("{ROOT}{}", query.suffix());
-    Ok(Json(json!({
-        "service_providers": views,
-        "links": ListLinks::complete(base_url.v3(path)),
-    })))
+    let view = ServiceProviderView::new;
+    Ok(List::new(providers, view, ROOT, &base_url, &query))
 }
 
 /// Creates a service provider.
 #[utoipa::path(put, path = "/OS-FEDERATION/service_providers/{service_provider_id}",
     tag = "federation", params(("service_provider_id" = String, Path)),
-    request_body = ProviderCreateRequest, responses((status = 201)))]
+    request_body = ServiceProviderCreateRequest, responses((status = 201, body = Envelope<ServiceProviderView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<ServiceProviderId>,
-    Body(request): Body<ProviderCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+    Body(request): Body<ServiceProviderCreateRequest>,
+) -> Result<(StatusCode, Envelope<ServiceProviderView>)> {
     let given = request.service_provider;
     let default_prefix = || app.identity.default_relay_state_prefix().to_owned();
     let provider = ServiceProvider {
@@ -80,34 +73,35 @@ async fn create(
         .identity
         .create_service_provider(&caller, provider)
         .await?;
-    Ok((StatusCode::CREATED, envelope(created, &base_url)))
+    let view = ServiceProviderView::new(created, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a service provider.
 #[utoipa::path(get, path = "/OS-FEDERATION/service_providers/{service_provider_id}",
     tag = "federation", params(("service_provider_id" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = Envelope<ServiceProviderView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<ServiceProviderId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<ServiceProviderView>> {
     let provider = app.identity.service_provider(&caller, &id).await?;
-    Ok(envelope(provider, &base_url))
+    Ok(Envelope(ServiceProviderView::new(provider, &base_url)))
 }
 
 /// Changes a service provider.
 #[utoipa::path(patch, path = "/OS-FEDERATION/service_providers/{service_provider_id}",
     tag = "federation", params(("service_provider_id" = String, Path)),
-    request_body = ProviderUpdateRequest, responses((status = 200)))]
+    request_body = ServiceProviderUpdateRequest, responses((status = 200, body = Envelope<ServiceProviderView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(id): Path<ServiceProviderId>,
-    Body(request): Body<ProviderUpdateRequest>,
-) -> Result<Json<Value>> {
+    Body(request): Body<ServiceProviderUpdateRequest>,
+) -> Result<Envelope<ServiceProviderView>> {
     let given = request.service_provider;
     let patch = ServiceProviderPatch {
         auth_url: given.auth_url.into(),
@@ -120,7 +114,7 @@ async fn update(
         .identity
         .update_service_provider(&caller, &id, patch)
         .await?;
-    Ok(envelope(updated, &base_url))
+    Ok(Envelope(ServiceProviderView::new(updated, &base_url)))
 }
 
 /// Deletes a service provider.
@@ -136,31 +130,47 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn envelope(provider: ServiceProvider, base_url: &BaseUrl) -> Json<Value> {
-    Json(json!({ "service_provider": view(provider, base_url) }))
+/// A service provider as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServiceProvider)]
+struct ServiceProviderView {
+    links: SelfLink,
+    id: String,
+    auth_url: String,
+    sp_url: String,
+    description: Option<String>,
+    enabled: bool,
+    relay_state_prefix: String,
 }
 
-fn view(provider: ServiceProvider, base_url: &BaseUrl) -> Value {
-    json!({
-        "links": base_url.self_link(format_args!("{ROOT}/{}", provider.id)),
-        "id": provider.id,
-        "auth_url": provider.auth_url,
-        "sp_url": provider.sp_url,
-        "description": provider.description,
-        "enabled": provider.enabled,
-        "relay_state_prefix": provider.relay_state_prefix,
-    })
+impl ServiceProviderView {
+    fn new(provider: ServiceProvider, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("{ROOT}/{}", provider.id)),
+            id: provider.id.into(),
+            auth_url: provider.auth_url,
+            sp_url: provider.sp_url,
+            description: provider.description,
+            enabled: provider.enabled,
+            relay_state_prefix: provider.relay_state_prefix,
+        }
+    }
+}
+
+impl Resource for ServiceProviderView {
+    const ONE: &'static str = "service_provider";
+    const MANY: &'static str = "service_providers";
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderCreateRequest {
-    service_provider: ProviderCreate,
+struct ServiceProviderCreateRequest {
+    service_provider: ServiceProviderCreate,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderCreate {
+struct ServiceProviderCreate {
     #[schema(max_length = 225, pattern = "^[a-zA-Z0-9+.-]+:.+")]
     auth_url: String,
     #[schema(max_length = 225, pattern = "^[a-zA-Z0-9+.-]+:.+")]
@@ -173,14 +183,14 @@ struct ProviderCreate {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderUpdateRequest {
+struct ServiceProviderUpdateRequest {
     #[serde(deserialize_with = "non_empty")]
-    service_provider: ProviderUpdate,
+    service_provider: ServiceProviderUpdate,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderUpdate {
+struct ServiceProviderUpdate {
     #[schema(max_length = 225, pattern = "^[a-zA-Z0-9+.-]+:.+", nullable = false)]
     auth_url: Option<String>,
     #[schema(max_length = 225, pattern = "^[a-zA-Z0-9+.-]+:.+", nullable = false)]

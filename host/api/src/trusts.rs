@@ -9,13 +9,11 @@ use archstone_model::{
     trust::{Trust, TrustFilter},
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
 use chrono::SubsecRound;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -25,9 +23,10 @@ use crate::{
     body::{Body, nullable},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, ListLinks},
-    query::ListQuery,
-    roles::{self, RoleView},
+    links::{BaseUrl, ListLinks, SelfLink},
+    query::{Filters, ListQuery},
+    resource::{Envelope, List, Resource},
+    roles::RoleView,
     time::{expiry, iso},
 };
 
@@ -41,50 +40,45 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Lists all trusts, or those that a user gave or was given.
 #[utoipa::path(get, path = "/OS-TRUST/trusts", tag = "trusts",
-    params(("trustor_user_id" = Option<String>, Query), ("trustee_user_id" = Option<String>, Query)),
-    responses((status = 200)))]
+    params(Filters<TrustQuery>),
+    responses((status = 200, body = List<TrustView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<TrustView>> {
     let trusts = app.identity.trusts(&caller, filter(&query)).await?;
-    let views: Vec<_> = trusts
-        .into_iter()
-        .map(|trust| Value::Object(members(trust, &base_url)))
-        .collect();
-    let path = format!("OS-TRUST/trusts{}", query.suffix());
-    Ok(Json(
-        json!({ "trusts": views, "links": ListLinks::complete(base_url.v3(path)) }),
-    ))
+    let (view, path) = (TrustView::new, "OS-TRUST/trusts");
+    Ok(List::new(trusts, view, path, &base_url, &query))
 }
 
 /// Creates a trust, or hands on the one whose token makes the request.
 #[utoipa::path(post, path = "/OS-TRUST/trusts", tag = "trusts",
-    request_body = TrustCreateRequest, responses((status = 201)))]
+    request_body = TrustCreateRequest, responses((status = 201, body = Envelope<WholeTrustView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<TrustCreateRequest>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Envelope<WholeTrustView>)> {
     let creation = request.trust.try_into()?;
     let (trust, roles) = app.identity.create_trust(&caller, creation).await?;
-    Ok((StatusCode::CREATED, Json(view(trust, roles, &base_url))))
+    let view = WholeTrustView::new(trust, roles, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a trust.
 #[utoipa::path(get, path = "/OS-TRUST/trusts/{trust_id}", tag = "trusts",
-    params(("trust_id" = String, Path)), responses((status = 200)))]
+    params(("trust_id" = String, Path)), responses((status = 200, body = Envelope<WholeTrustView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(trust_id): Path<TrustId>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<WholeTrustView>> {
     let (trust, roles) = app.identity.trust(&caller, &trust_id).await?;
-    Ok(Json(view(trust, roles, &base_url)))
+    Ok(Envelope(WholeTrustView::new(trust, roles, &base_url)))
 }
 
 /// Deletes a trust with those that it was handed on by, and ends their tokens.
@@ -101,32 +95,33 @@ async fn delete(
 
 /// Lists the roles of a trust.
 #[utoipa::path(get, path = "/OS-TRUST/trusts/{trust_id}/roles", tag = "trusts",
-    params(("trust_id" = String, Path)), responses((status = 200)))]
+    params(("trust_id" = String, Path)), responses((status = 200, body = List<RoleView>)))]
 async fn list_roles(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(trust_id): Path<TrustId>,
-) -> Result<Json<Value>> {
+) -> Result<List<RoleView>> {
     let (trust, roles) = app.identity.trust_roles(&caller, &trust_id).await?;
     let path = roles_path(&trust.id);
-    Ok(Json(roles::render_list(roles, &base_url, path)))
+    let query = ListQuery::default();
+    Ok(List::new(roles, RoleView::new, &path, &base_url, &query))
 }
 
 /// Shows a role of a trust.
 #[utoipa::path(get, path = "/OS-TRUST/trusts/{trust_id}/roles/{role_id}", tag = "trusts",
-    params(("trust_id" = String, Path), ("role_id" = String, Path)), responses((status = 200)))]
+    params(("trust_id" = String, Path), ("role_id" = String, Path)), responses((status = 200, body = Envelope<RoleView>)))]
 async fn show_role(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path((trust_id, role_id)): Path<(TrustId, RoleId)>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<RoleView>> {
     let role = app
         .identity
         .trust_role(&caller, &trust_id, &role_id)
         .await?;
-    Ok(Json(json!({ "role": RoleView::new(role, &base_url) })))
+    Ok(Envelope(RoleView::new(role, &base_url)))
 }
 
 /// A trustor goes before a trustee; a query that names neither matches nothing.
@@ -141,43 +136,89 @@ fn filter(query: &ListQuery) -> Option<TrustFilter> {
     }
 }
 
-fn view(trust: Trust, roles: Vec<Role>, base_url: &BaseUrl) -> Value {
-    let links = ListLinks::complete(base_url.v3(roles_path(&trust.id)));
-    let roles: Vec<_> = roles
-        .into_iter()
-        .map(|role| RoleView::new(role, base_url))
-        .collect();
-    let mut view = members(trust, base_url);
-    view.insert("roles".to_owned(), json!(roles));
-    view.insert("roles_links".to_owned(), json!(links));
-    json!({ "trust": view })
-}
-
 /// Keystone's links to the roles of a trust leave out what comes before its id.
 fn roles_path(id: &TrustId) -> String {
     format!("{id}/roles")
 }
 
-fn members(trust: Trust, base_url: &BaseUrl) -> Map<String, Value> {
-    let links = base_url.self_link(format_args!("OS-TRUST/trusts/{}", trust.id));
-    let mut members = trust.extra;
-    let expires_at = trust.expires_at.map(|end| iso(end.trunc_subsecs(0)));
-    for (name, value) in [
-        ("id", json!(trust.id)),
-        ("trustor_user_id", json!(trust.trustor_user_id)),
-        ("trustee_user_id", json!(trust.trustee_user_id)),
-        ("project_id", json!(trust.project_id)),
-        ("impersonation", json!(trust.impersonation)),
-        ("expires_at", json!(expires_at)),
-        ("remaining_uses", json!(trust.remaining_uses)),
-        ("deleted_at", Value::Null),
-        ("redelegated_trust_id", json!(trust.redelegated_trust_id)),
-        ("redelegation_count", json!(trust.redelegation_count)),
-        ("links", json!(links)),
-    ] {
-        members.insert(name.to_owned(), value);
+/// Whose trusts to list.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "its schema is all that is used")]
+struct TrustQuery {
+    trustor_user_id: Option<String>,
+    trustee_user_id: Option<String>,
+}
+
+/// A trust as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Trust)]
+struct TrustView {
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Extra,
+    id: String,
+    trustor_user_id: String,
+    trustee_user_id: String,
+    project_id: Option<String>,
+    impersonation: bool,
+    expires_at: Option<String>,
+    remaining_uses: Option<i32>,
+    /// Always null: what is deleted is not shown.
+    deleted_at: Option<String>,
+    redelegated_trust_id: Option<String>,
+    redelegation_count: Option<i32>,
+    links: SelfLink,
+}
+
+/// A trust by itself, which tells its roles.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WholeTrust)]
+struct WholeTrustView {
+    #[serde(flatten)]
+    trust: TrustView,
+    roles: Vec<RoleView>,
+    roles_links: ListLinks,
+}
+
+impl WholeTrustView {
+    fn new(trust: Trust, roles: Vec<Role>, base_url: &BaseUrl) -> Self {
+        let links = ListLinks::complete(base_url.v3(roles_path(&trust.id)));
+        let roles = roles.into_iter().map(|role| RoleView::new(role, base_url));
+        Self {
+            trust: TrustView::new(trust, base_url),
+            roles: roles.collect(),
+            roles_links: links,
+        }
     }
-    members
+}
+
+impl TrustView {
+    fn new(trust: Trust, base_url: &BaseUrl) -> Self {
+        Self {
+            links: base_url.self_link(format_args!("OS-TRUST/trusts/{}", trust.id)),
+            extra: trust.extra,
+            id: trust.id.into(),
+            trustor_user_id: trust.trustor_user_id.into(),
+            trustee_user_id: trust.trustee_user_id.into(),
+            project_id: trust.project_id.map(Into::into),
+            impersonation: trust.impersonation,
+            expires_at: trust.expires_at.map(|end| iso(end.trunc_subsecs(0))),
+            remaining_uses: trust.remaining_uses,
+            deleted_at: None,
+            redelegated_trust_id: trust.redelegated_trust_id.map(Into::into),
+            redelegation_count: trust.redelegation_count,
+        }
+    }
+}
+
+impl Resource for WholeTrustView {
+    const ONE: &'static str = "trust";
+    const MANY: &'static str = "trusts";
+}
+
+impl Resource for TrustView {
+    const ONE: &'static str = "trust";
+    const MANY: &'static str = "trusts";
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

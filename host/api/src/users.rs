@@ -4,12 +4,11 @@ use archstone_identity::{UserChange, UserCreation};
 use archstone_model::{
     Extra,
     id::{DomainId, IdentityProviderId, ProjectId, ProtocolId, UserId},
-    listing::{Change, Listing},
+    listing::Change,
     secret::Secret,
     user::{FederatedAccount, TimeComparison, User, UserFilter, UserOptions},
 };
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
@@ -24,8 +23,9 @@ use crate::{
     body::{Body, LenientBool, non_empty, nullable, without_reserved},
     caller::Authenticated,
     error::{ApiError, Result},
-    links::{BaseUrl, SelfLink, list_body},
-    query::ListQuery,
+    links::{BaseUrl, SelfLink},
+    query::{Comparisons, Filters, ListQuery, Name, Paging},
+    resource::{Envelope, List, Resource},
     time::iso_without_zone,
 };
 
@@ -37,64 +37,65 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists users.
-#[utoipa::path(get, path = "/users", tag = "users", responses((status = 200)))]
+#[utoipa::path(get, path = "/users", tag = "users",
+    params(Filters<UserQuery>, Comparisons<Name>, Paging), responses((status = 200, body = List<UserView>)))]
 async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     query: ListQuery,
-) -> Result<Json<Value>> {
+) -> Result<List<UserView>> {
     query.check::<UserQuery>()?;
     let users = app.identity.users(&caller, filter(&query)?).await?;
-    Ok(Json(render_list(users, "users", &base_url, &query)))
+    Ok(List::new(
+        users,
+        UserView::listed,
+        "users",
+        &base_url,
+        &query,
+    ))
 }
 
 /// Creates a user.
 #[utoipa::path(post, path = "/users", tag = "users", request_body = UserCreateRequest,
-    responses((status = 201, body = UserEnvelope)))]
+    responses((status = 201, body = Envelope<UserView>)))]
 async fn create(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Body(request): Body<UserCreateRequest>,
-) -> Result<(StatusCode, Json<UserEnvelope>)> {
+) -> Result<(StatusCode, Envelope<UserView>)> {
     let user = app
         .identity
         .create_user(&caller, request.user.into())
         .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(UserEnvelope {
-            user: UserView::new(user, &base_url),
-        }),
-    ))
+    let view = UserView::new(user, &base_url);
+    Ok((StatusCode::CREATED, Envelope(view)))
 }
 
 /// Shows a user.
 #[utoipa::path(get, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path)),
-    responses((status = 200, body = UserEnvelope)))]
+    responses((status = 200, body = Envelope<UserView>)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
-) -> Result<Json<UserEnvelope>> {
+) -> Result<Envelope<UserView>> {
     let user = app.identity.user(&caller, &user_id).await?;
-    Ok(Json(UserEnvelope {
-        user: UserView::new(user, &base_url),
-    }))
+    Ok(Envelope(UserView::new(user, &base_url)))
 }
 
 /// Changes a user.
 #[utoipa::path(patch, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path)),
-    request_body = UserUpdateRequest, responses((status = 200, body = UserEnvelope)))]
+    request_body = UserUpdateRequest, responses((status = 200, body = Envelope<UserView>)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     base_url: BaseUrl,
     Path(user_id): Path<UserId>,
     Body(request): Body<UserUpdateRequest>,
-) -> Result<Json<Value>> {
+) -> Result<Envelope<UserView>> {
     if request.user.id.as_ref().is_some_and(|id| *id != user_id) {
         return Err(ApiError::bad_request("Cannot change ID"));
     }
@@ -102,11 +103,7 @@ async fn update(
         .identity
         .update_user(&caller, &user_id, request.user.into())
         .await?;
-    let extra = user.extra.clone();
-    let mut view = json!(UserView::new(user, &base_url));
-    // Keystone tells the attributes outside the schema twice here, and clients may read either.
-    view["extra"] = json!(extra);
-    Ok(Json(json!({ "user": view })))
+    Ok(Envelope(UserView::changed(user, &base_url)))
 }
 
 /// Deletes a user.
@@ -122,9 +119,9 @@ async fn delete(
 }
 
 /// Changes one's own password. The old password is the proof; no token is needed.
-#[utoipa::path(post, path = "/users/{user_id}/password", tag = "users",
+#[utoipa::path(post, path = "/users/{user_id}/password", tag = "users", security(()),
     params(("user_id" = String, Path)), request_body = PasswordChangeRequest,
-    responses((status = 204)))]
+    responses((status = 204), (status = 401)))]
 async fn change_password(
     State(app): State<App>,
     Path(user_id): Path<UserId>,
@@ -179,25 +176,10 @@ fn password_expiry(text: &str) -> Result<(TimeComparison, DateTime<Utc>)> {
     Ok((comparison, time.with_timezone(&Utc)))
 }
 
-/// A list of users, as every route that gives one writes it.
-pub(crate) fn render_list(
-    users: Listing<User>,
-    path: &str,
-    base_url: &BaseUrl,
-    query: &ListQuery,
-) -> Value {
-    let views = users
-        .entries
-        .into_iter()
-        .map(|user| json!(UserView::listed(user, base_url)))
-        .collect();
-    list_body("users", path, views, users.cut_at, base_url, query)
-}
-
 /// The filters of a list of users.
 #[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "read by its schema only")]
-struct UserQuery {
+pub(crate) struct UserQuery {
     #[schema(
         min_length = 1,
         max_length = 64,
@@ -211,6 +193,15 @@ struct UserQuery {
     name: Option<String>,
     #[schema(pattern = "^(asc|desc)$", nullable = false)]
     sort_dir: Option<String>,
+    #[schema(nullable = false)]
+    idp_id: Option<String>,
+    #[schema(nullable = false)]
+    protocol_id: Option<String>,
+    #[schema(nullable = false)]
+    unique_id: Option<String>,
+    /// A time by ISO 8601, after one of `lt:`, `lte:`, `gt:`, `gte:`, `eq:` and `neq:`.
+    #[schema(nullable = false)]
+    password_expires_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -402,13 +393,9 @@ fn described(extra: Extra, description: Change<Option<String>>) -> Extra {
     extra
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-struct UserEnvelope {
-    user: UserView,
-}
-
 /// A user as clients see it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
 pub(crate) struct UserView {
     #[serde(flatten)]
     #[schema(ignore)]
@@ -427,15 +414,29 @@ pub(crate) struct UserView {
     #[schema(value_type = OptionsSchema)]
     options: Extra,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     federated: Vec<FederatedBody>,
     links: SelfLink,
+    /// The attributes outside the schema once more, in the answer to a change.
+    #[serde(rename = "extra", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    extra_again: Option<Extra>,
 }
 
 impl UserView {
     /// A user in a list, which does not tell external accounts.
-    fn listed(mut user: User, base_url: &BaseUrl) -> Self {
+    pub(crate) fn listed(mut user: User, base_url: &BaseUrl) -> Self {
         user.federated.clear();
         Self::new(user, base_url)
+    }
+
+    /// A changed user. Keystone tells the attributes outside the schema twice here, and clients may
+    /// read either.
+    fn changed(user: User, base_url: &BaseUrl) -> Self {
+        Self {
+            extra_again: Some(user.extra.clone()),
+            ..Self::new(user, base_url)
+        }
     }
 
     pub(crate) fn new(user: User, base_url: &BaseUrl) -> Self {
@@ -450,9 +451,15 @@ impl UserView {
             options: user.options.to_map(),
             federated: grouped(user.federated),
             links,
+            extra_again: None,
             id: user.id,
         }
     }
+}
+
+impl Resource for UserView {
+    const ONE: &'static str = "user";
+    const MANY: &'static str = "users";
 }
 
 fn grouped(accounts: Vec<FederatedAccount>) -> Vec<FederatedBody> {

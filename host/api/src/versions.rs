@@ -1,34 +1,49 @@
 //! Version discovery: `/` and `/v3`, as JSON or JSON Home, and the OpenAPI document.
 
+use std::sync::LazyLock;
+
 use axum::{
-    Json, Router,
+    Json,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::{ToSchema, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, json_home, links::BaseUrl};
+use crate::{App, json_home, json_home::JsonHome, links::BaseUrl, routes};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(versions))
         .routes(routes!(version))
+        .routes(routes!(openapi))
 }
 
-/// Serves the OpenAPI document of everything else.
-pub(crate) fn openapi_route(document: utoipa::openapi::OpenApi) -> Router<App> {
-    Router::new().route("/openapi.json", get(async move || Json(document)))
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "versions", security(()),
+    responses((status = 200, body = Object)))]
+async fn openapi() -> impl IntoResponse {
+    static DOCUMENT: LazyLock<Document> = LazyLock::new(routes::document);
+    Json(&*DOCUMENT)
 }
 
 /// Which API versions this endpoint serves.
-#[utoipa::path(get, path = "/", tag = "versions", responses((status = 300, description = "The versions")))]
+#[utoipa::path(get, path = "/", tag = "versions", security(()), responses(
+    (status = 300, body = Versions,
+        headers(("Location" = String, description = "The root of the newest version"))),
+    (status = 200, body = JsonHome, content_type = "application/json-home",
+        description = "For who accepts nothing else as gladly"),
+))]
 async fn versions(base_url: BaseUrl, headers: HeaderMap) -> Response {
     if json_home::is_wanted(&headers) {
         return json_home::document("/v3");
     }
-    let body = json!({ "versions": { "values": [description(&base_url)] } });
+    let body = Versions {
+        versions: VersionValues {
+            values: [Version::new(&base_url)],
+        },
+    };
     let mut response = (StatusCode::MULTIPLE_CHOICES, Json(body)).into_response();
     if let Ok(location) = HeaderValue::from_str(&base_url.v3("")) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -37,23 +52,72 @@ async fn versions(base_url: BaseUrl, headers: HeaderMap) -> Response {
 }
 
 /// What this version of the API is.
-#[utoipa::path(get, path = "/v3", tag = "versions", responses((status = 200, description = "The version")))]
+#[utoipa::path(get, path = "/v3", tag = "versions", security(()), responses((
+    status = 200, content((VersionEnvelope = "application/json"), (JsonHome = "application/json-home")),
+)))]
 async fn version(base_url: BaseUrl, headers: HeaderMap) -> Response {
     if json_home::is_wanted(&headers) {
         return json_home::document("");
     }
-    Json(json!({ "version": description(&base_url) })).into_response()
+    let version = Version::new(&base_url);
+    Json(VersionEnvelope { version }).into_response()
 }
 
-fn description(base_url: &BaseUrl) -> Value {
-    json!({
-        "id": "v3.14",
-        "status": "stable",
-        "updated": "2020-04-07T00:00:00Z",
-        "links": [{ "rel": "self", "href": base_url.v3("") }],
-        "media-types": [{
-            "base": "application/json",
-            "type": "application/vnd.openstack.identity-v3+json",
-        }],
-    })
+#[derive(Serialize, ToSchema)]
+struct Versions {
+    versions: VersionValues,
+}
+
+#[derive(Serialize, ToSchema)]
+struct VersionValues {
+    #[schema(value_type = Vec<Version>)]
+    values: [Version; 1],
+}
+
+#[derive(Serialize, ToSchema)]
+struct VersionEnvelope {
+    version: Version,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Version {
+    id: &'static str,
+    status: &'static str,
+    updated: &'static str,
+    #[schema(value_type = Vec<VersionLink>)]
+    links: [VersionLink; 1],
+    #[serde(rename = "media-types")]
+    #[schema(value_type = Vec<MediaType>)]
+    media_types: [MediaType; 1],
+}
+
+#[derive(Serialize, ToSchema)]
+struct VersionLink {
+    rel: &'static str,
+    href: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct MediaType {
+    base: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+impl Version {
+    fn new(base_url: &BaseUrl) -> Self {
+        Self {
+            id: "v3.14",
+            status: "stable",
+            updated: "2020-04-07T00:00:00Z",
+            links: [VersionLink {
+                rel: "self",
+                href: base_url.v3(""),
+            }],
+            media_types: [MediaType {
+                base: "application/json",
+                kind: "application/vnd.openstack.identity-v3+json",
+            }],
+        }
+    }
 }

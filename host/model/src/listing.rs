@@ -19,19 +19,22 @@ impl Comparison {
         matches!(self, Self::Contains | Self::StartsWith | Self::EndsWith)
     }
 
-    /// The comparison that a query suffix names, for example `contains` in `name__contains`.
+    /// Every comparison by its suffix in a query, such as `contains` in `name__contains`.
+    pub const BY_SUFFIX: [(&'static str, Self); 8] = [
+        ("equals", Self::Equals),
+        ("iequals", Self::EqualsIgnoringCase),
+        ("contains", Self::Contains),
+        ("icontains", Self::ContainsIgnoringCase),
+        ("startswith", Self::StartsWith),
+        ("istartswith", Self::StartsWithIgnoringCase),
+        ("endswith", Self::EndsWith),
+        ("iendswith", Self::EndsWithIgnoringCase),
+    ];
+
+    /// The comparison that a query suffix names.
     pub fn from_suffix(suffix: &str) -> Option<Self> {
-        Some(match suffix {
-            "equals" => Self::Equals,
-            "iequals" => Self::EqualsIgnoringCase,
-            "contains" => Self::Contains,
-            "icontains" => Self::ContainsIgnoringCase,
-            "startswith" => Self::StartsWith,
-            "istartswith" => Self::StartsWithIgnoringCase,
-            "endswith" => Self::EndsWith,
-            "iendswith" => Self::EndsWithIgnoringCase,
-            _ => return None,
-        })
+        let mut known = Self::BY_SUFFIX.into_iter();
+        known.find_map(|(name, comparison)| (name == suffix).then_some(comparison))
     }
 }
 
@@ -99,6 +102,16 @@ impl<T> Listing<T> {
     pub fn within(page: &Page, entries: Vec<T>) -> Self {
         let cut_at = page.limit.filter(|limit| entries.len() as u64 >= *limit);
         Self { entries, cut_at }
+    }
+}
+
+impl<T> From<Vec<T>> for Listing<T> {
+    /// All there is.
+    fn from(entries: Vec<T>) -> Self {
+        Self {
+            entries,
+            cut_at: None,
+        }
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn by_page(select: &mut SelectStatement, id: (&'static str, &'static 
     }
     select.order_by(id, Order::Asc);
     if let Some(limit) = page.limit {
-        select.limit(limit);
+        // No database counts further.
+        select.limit(Ord::min(limit, i64::MAX.unsigned_abs()));
     }
 }
 
