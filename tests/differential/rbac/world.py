@@ -20,10 +20,6 @@ class WorldFailed(Exception):
     """An object of the world could not be made or taken away; the message tells the request and its answer."""
 
 
-class NotServed(WorldFailed):
-    """The server does not serve the route yet."""
-
-
 @cache
 def recipes():
     """Name of each thing to the steps that make it; a step that is a name is another thing, needed before."""
@@ -86,8 +82,7 @@ class World:
     def must(self, request, but=None):
         reply = sent(self.side, request)
         if reply.status >= 300 and reply.status != but:
-            kind = NotServed if reply.status == 501 else WorldFailed
-            raise kind(f"{self.side.server.name}: {request}: {reply.status} {reply.text}")
+            raise WorldFailed(f"{self.side.server.name}: {request}: {reply.status} {reply.text}")
 
     def names(self):
         """Id of each thing to its name; what the prologue tells of has names of its own."""
