@@ -7,13 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 from harness.databases import SERVERS
-from harness.servers import TARGETS, Archstone, newest_binary
+from harness.servers import Archstone, CachingKeystone, newest_binary
 
 from conformance.features import FEATURES
 from conformance.record import differences, record, recorded
 from conformance.suite import WORK, run
 
 DATABASES = ("sqlite", "mariadb")
+TARGETS = {server.name: server for server in (Archstone, CachingKeystone)}
 
 
 def arguments():

@@ -10,17 +10,13 @@ from pathlib import Path
 from harness.api import lead_catalog_to
 from harness.servers import ADMIN_PASSWORD, ServerFailed, ini
 
-from conformance.features import FEATURES, overlaid, tempest_options
+from conformance.features import FEATURES, tempest_options
 
 HERE = Path(__file__).parent
 WORK = HERE.parents[1] / "target" / "conformance"
 #: The attributes that tempest writes behind a test's name.
 ATTRIBUTES = re.compile(r"\[[^]]*\]$")
 OUTCOMES = {"success": "passed", "failure": "failed", "skip": "skipped"}
-
-#: Python Keystone needs ten times as long for a request without a cache, here that of its one process. Tokens stay out
-#: of it: a cached token does not learn of a role that its user gets.
-CACHE = {"cache": {"enabled": "true", "backend": "dogpile.cache.memory"}, "token": {"caching": "false"}}
 
 
 def environment():
@@ -44,8 +40,7 @@ def run(target, features, directory, tests):
     programs = environment()
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    config = overlaid(FEATURES[features].server, CACHE if target.name == "keystone" else {})
-    with target(directory / "server", config) as server:
+    with target(directory / "server", FEATURES[features].server) as server:
         lead_catalog_to(server)
         options = tempest_options(features, server.url, ADMIN_PASSWORD, directory)
         (directory / "tempest.conf").write_text(ini(options))

@@ -11,7 +11,7 @@ from http.client import RemoteDisconnected
 from pathlib import Path
 
 from differential.script import Reply, ScriptError, Side
-from harness.servers import PythonKeystone
+from harness.servers import CachingKeystone
 
 KEPT_IN = Path(__file__).parents[2] / "target" / "differential"
 
@@ -29,13 +29,16 @@ def file_of(name, script):
     return KEPT_IN / f"{name}-{hashlib.sha256(repr(script).encode()).hexdigest()[:16]}.json"
 
 
-def record(name, script, directory):
+def record(name, script, directory, databases=None):
     """Asks a fresh Python Keystone all requests of a script, and keeps and gives the answers as `recorded` does.
+
+    `databases` is the database server to keep its data in, SQLite if left out.
 
     Raises ScriptError when an answer is not the one that the script says Python Keystone gives.
     """
     replies, missed = [], []
-    with PythonKeystone(directory, script.config) as server:
+    database = {"database": {"connection": databases.fresh()}} if databases else {}
+    with CachingKeystone(directory, {**script.config, **database}) as server:
         side = Side(server)
         for number, request in enumerate(script.requests, 1 - script.prologue):
             try:

@@ -117,7 +117,11 @@ class DatabaseServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def prepared(self, *command):
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, **self.owner())
+        # Two that make databases in the machine's own directory for that get into each other's way.
+        environment = {**os.environ, "TMPDIR": str(self.directory)}
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, timeout=120, env=environment, **self.owner()
+        )
         if done.returncode != 0:
             raise DatabaseFailed(f"{' '.join(map(str, command))} exited {done.returncode}:\n{done.stdout}{done.stderr}")
 

@@ -275,4 +275,18 @@ class PythonKeystone(Server):
         ]  # fmt: skip
 
 
+class CachingKeystone(PythonKeystone):
+    """Python Keystone with the cache of its one process, without which a request takes ten times as long.
+
+    Tokens stay out of the cache: a cached one does not learn of a role that its user gets.
+    """
+
+    CACHE = {"cache": {"enabled": "true", "backend": "dogpile.cache.memory"}, "token": {"caching": "false"}}
+
+    def __init__(self, directory, config=None):
+        super().__init__(directory, config)
+        for section, options in self.CACHE.items():
+            self.config.setdefault(section, {}).update(options)
+
+
 TARGETS = {server.name: server for server in (Archstone, PythonKeystone)}

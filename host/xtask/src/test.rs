@@ -60,13 +60,13 @@ impl Part {
                 &[
                     "--database=mariadb",
                     "clients",
-                    "differential",
+                    "differential/test_scripts.py",
                     "robustness/test_garbage.py",
                 ],
                 &[
                     "--database=postgresql",
                     "clients",
-                    "differential",
+                    "differential/test_scripts.py",
                     "robustness/test_garbage.py",
                 ],
                 &["databases"],

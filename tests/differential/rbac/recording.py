@@ -4,7 +4,7 @@ import json
 
 from differential.rbac import asking
 from differential.recording import KEPT_IN
-from harness.servers import PythonKeystone
+from harness.servers import CachingKeystone
 
 
 def file_of(table, piece):
@@ -19,7 +19,7 @@ def kept(table, piece):
 
 def record(table, piece, directory):
     """Asks a fresh Python Keystone a piece, and keeps and gives the cells."""
-    with PythonKeystone(directory, table.config) as server:
+    with CachingKeystone(directory, table.config) as server:
         cells = asking.answers(piece, server)
     for old in KEPT_IN.glob(f"{table.name}-{piece}-????????????????.json"):
         old.unlink()
