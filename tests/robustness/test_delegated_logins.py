@@ -80,7 +80,7 @@ def test_keys_under_a_trust_give_no_more_tokens_than_the_trust(admin, project, a
 @pytest.mark.archstone_only
 def test_keys_under_a_trust_do_not_skip_the_trustees_second_factor(admin, project, alice):
     rules = {"multi_factor_auth_enabled": True, "multi_factor_auth_rules": [["password", "totp"]]}
-    careful = make_user(admin, "careful", project, "reader", options=rules)
+    careful = make_user(admin, "careful-trustee", project, "reader", options=rules)
     own = client_of(admin, alice, "alice", project)
     keys_of(own, alice, project, "shortcut", trust_id=trust_of(own, project, alice, careful)).ok()
     show_signature(admin, "shortcut").fails(401)

@@ -62,10 +62,10 @@ def test_an_option_that_is_off_can_be_deleted(admin, domain):
 @pytest.mark.archstone_only
 @pytest.mark.parametrize("config", ["x", 5, True, ["ldap"], {"ldap": []}, {"": {"url": "x"}}, {"ldap": {"": "x"}}])
 def test_what_is_no_configuration_is_refused(admin, domain, config):
-    """Python Keystone answers 500 to some of these."""
+    """Python Keystone answers 500 to an empty name."""
     for path in ("", "/ldap", "/ldap/url"):
-        admin.patch(f"/domains/{domain}/config{path}", config=config).fails(403)
-    admin.put(f"/domains/{domain}/config", config=config).fails(403)
+        assert admin.patch(f"/domains/{domain}/config{path}", config=config).status in (400, 403)
+    assert admin.put(f"/domains/{domain}/config", config=config).status in (400, 403)
 
 
 def test_who_may_not_learns_nothing(server, admin, domain):

@@ -101,7 +101,7 @@ def test_a_certificate_that_comes_twice_logs_nobody_in(start):
     assert send(server.port, data + body).status == 400
 
 
-@pytest.mark.parametrize("garbage", ["", " ", "%", "%00", "A" * 60_000, "-----BEGIN CERTIFICATE-----", "MIIB", CERTIFICATE * 2, CERTIFICATE[:400], "ü"])
+@pytest.mark.parametrize("garbage", ["", "%", "%00", "A" * 60_000, "-----BEGIN CERTIFICATE-----", "MIIB", CERTIFICATE * 2, CERTIFICATE[:400], "ü"])
 def test_garbage_for_a_certificate_logs_nobody_in(start, garbage):
     server, admin = told(start, TRUSTING, NAMED)
     user, _ = alice_of(admin)
@@ -121,7 +121,8 @@ def test_a_certificate_does_not_skip_a_second_factor(start):
     rules = {"multi_factor_auth_enabled": True, "multi_factor_auth_rules": [["password", "totp"]]}
     user, project = alice_of(admin, options=rules)
     assert with_certificate(server, user).status == 401
-    by_the_web_server(server, "alice").fails(401)
+    answer = by_the_web_server(server, "alice")
+    assert answer.status == 401 and "X-Subject-Token" not in answer.headers
     without_token(server, project).fails(401)
 
 

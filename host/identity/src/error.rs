@@ -204,6 +204,10 @@ impl From<store::Error> for Error {
 
 impl From<InvalidConfig> for Error {
     fn from(problem: InvalidConfig) -> Self {
-        Self::Refused(format!("Invalid domain specific configuration: {problem}."))
+        let message = format!("Invalid domain specific configuration: {problem}.");
+        match problem {
+            InvalidConfig::NotAnObject => Self::Invalid(message),
+            _ => Self::Refused(message),
+        }
     }
 }

@@ -90,6 +90,8 @@ impl ConfigOptions {
 pub enum InvalidConfig {
     #[error("No options specified")]
     Empty,
+    #[error("The configuration must be an object of groups")]
+    NotAnObject,
     #[error("The value of group {group} must be an object with at least one option")]
     NotAGroup { group: String },
     #[error("Group {group} is not supported for domain specific configurations")]
@@ -212,10 +214,13 @@ impl SupportedOptions {
     /// # Errors
     /// Where it is empty, has another form or holds what is not supported.
     pub fn read(&self, config: &Value) -> Result<Vec<ConfigOption>, InvalidConfig> {
-        let groups = config
-            .as_object()
-            .filter(|groups| !groups.is_empty())
-            .ok_or(InvalidConfig::Empty)?;
+        let groups = match config {
+            Value::Object(groups) if !groups.is_empty() => groups,
+            Value::String(text) if !text.is_empty() => return Err(InvalidConfig::NotAnObject),
+            Value::Array(items) if !items.is_empty() => return Err(InvalidConfig::NotAnObject),
+            Value::Bool(true) | Value::Number(_) => return Err(InvalidConfig::NotAnObject),
+            _ => return Err(InvalidConfig::Empty),
+        };
         let mut read = Vec::new();
         for (group, options) in groups {
             let options = options
@@ -463,6 +468,20 @@ mod tests {
             matches!(&read[1].value, ConfigValue::Sensitive(text) if text.expose() == "\"hunter2\"")
         );
         assert!(!format!("{read:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_no_object_is_told_from_what_is_nothing() {
+        let read = |config| SupportedOptions::default().read(&config).unwrap_err();
+        for nothing in [json!(null), json!({}), json!([]), json!("")] {
+            assert_eq!(read(nothing), InvalidConfig::Empty);
+        }
+        for other in [json!("x"), json!(5), json!(true), json!(["ldap"])] {
+            assert_eq!(read(other), InvalidConfig::NotAnObject);
+        }
+        for group in [json!({ "ldap": {} }), json!({ "ldap": "url" })] {
+            assert!(matches!(read(group), InvalidConfig::NotAGroup { .. }));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ impl Identity {
         let mut filter = AssignmentFilter::default();
         let mut members: HashMap<GroupId, Vec<UserId>> = HashMap::new();
         if let Some(user_id) = &query.user_id {
+            self.store.user(user_id).await?;
             // As in Keystone, memberships by an identity provider's word count where a user is
             // asked for, and not in the list of everybody.
             for group_id in self.current_groups(user_id).await? {
