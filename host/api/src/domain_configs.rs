@@ -7,7 +7,9 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, body::RawBody, caller::Authenticated, error::Result};
@@ -27,49 +29,49 @@ type OptionPath = Path<(DomainId, String, String)>;
 
 /// Shows what a domain has configured for itself.
 #[utoipa::path(get, path = "/domains/{domain_id}/config", tag = "domains",
-    params(("domain_id" = String, Path)), responses((status = 200)))]
+    params(("domain_id" = String, Path)), responses((status = 200, body = ConfigEnvelope)))]
 async fn show(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(domain_id): Path<DomainId>,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     part(&app, &caller, &domain_id, &ConfigPart::All).await
 }
 
 /// Shows a group of a domain's options.
 #[utoipa::path(get, path = "/domains/{domain_id}/config/{group}", tag = "domains",
-    params(("domain_id" = String, Path), ("group" = String, Path)), responses((status = 200)))]
+    params(("domain_id" = String, Path), ("group" = String, Path)), responses((status = 200, body = ConfigEnvelope)))]
 async fn show_group(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path((domain_id, group)): GroupPath,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     part(&app, &caller, &domain_id, &ConfigPart::Group(group)).await
 }
 
 /// Shows an option of a domain's.
 #[utoipa::path(get, path = "/domains/{domain_id}/config/{group}/{option}", tag = "domains",
     params(("domain_id" = String, Path), ("group" = String, Path), ("option" = String, Path)),
-    responses((status = 200)))]
+    responses((status = 200, body = ConfigEnvelope)))]
 async fn show_option(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path((domain_id, group, option)): OptionPath,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     let option = ConfigPart::Option { group, option };
     part(&app, &caller, &domain_id, &option).await
 }
 
 /// Configures a domain, in place of what it had.
 #[utoipa::path(put, path = "/domains/{domain_id}/config", tag = "domains",
-    params(("domain_id" = String, Path)), request_body = Value,
-    responses((status = 200), (status = 201)))]
+    params(("domain_id" = String, Path)), request_body = ConfigEnvelope,
+    responses((status = 200, body = ConfigEnvelope), (status = 201, body = ConfigEnvelope)))]
 async fn replace(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(domain_id): Path<DomainId>,
     RawBody(body): RawBody,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Json<ConfigEnvelope>)> {
     let (had_one, config) = app
         .identity
         .replace_domain_config(&caller, &domain_id, &sent(body))
@@ -79,44 +81,44 @@ async fn replace(
     } else {
         StatusCode::CREATED
     };
-    Ok((status, Json(json!({ "config": config }))))
+    Ok((status, Json(ConfigEnvelope { config })))
 }
 
 /// Changes some of a domain's options.
 #[utoipa::path(patch, path = "/domains/{domain_id}/config", tag = "domains",
-    params(("domain_id" = String, Path)), request_body = Value, responses((status = 200)))]
+    params(("domain_id" = String, Path)), request_body = ConfigEnvelope, responses((status = 200, body = ConfigEnvelope)))]
 async fn update(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(domain_id): Path<DomainId>,
     RawBody(body): RawBody,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     change(&app, &caller, &domain_id, &ConfigPart::All, body).await
 }
 
 /// Changes a group of a domain's options.
 #[utoipa::path(patch, path = "/domains/{domain_id}/config/{group}", tag = "domains",
-    params(("domain_id" = String, Path), ("group" = String, Path)), request_body = Value,
-    responses((status = 200)))]
+    params(("domain_id" = String, Path), ("group" = String, Path)), request_body = ConfigEnvelope,
+    responses((status = 200, body = ConfigEnvelope)))]
 async fn update_group(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path((domain_id, group)): GroupPath,
     RawBody(body): RawBody,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     change(&app, &caller, &domain_id, &ConfigPart::Group(group), body).await
 }
 
 /// Changes an option of a domain's.
 #[utoipa::path(patch, path = "/domains/{domain_id}/config/{group}/{option}", tag = "domains",
     params(("domain_id" = String, Path), ("group" = String, Path), ("option" = String, Path)),
-    request_body = Value, responses((status = 200)))]
+    request_body = ConfigEnvelope, responses((status = 200, body = ConfigEnvelope)))]
 async fn update_option(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path((domain_id, group, option)): OptionPath,
     RawBody(body): RawBody,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     let option = ConfigPart::Option { group, option };
     change(&app, &caller, &domain_id, &option, body).await
 }
@@ -157,39 +159,44 @@ async fn delete_option(
 }
 
 /// Shows what counts for domains that configure nothing.
-#[utoipa::path(get, path = "/domains/config/default", tag = "domains", responses((status = 200)))]
+#[utoipa::path(get, path = "/domains/config/default", tag = "domains", responses((status = 200, body = ConfigEnvelope)))]
 async fn defaults(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     default_of(&app, &caller, &ConfigPart::All)
 }
 
 /// Shows what counts for domains that do not configure a group.
 #[utoipa::path(get, path = "/domains/config/{group}/default", tag = "domains",
-    params(("group" = String, Path)), responses((status = 200)))]
+    params(("group" = String, Path)), responses((status = 200, body = ConfigEnvelope)))]
 async fn group_defaults(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(group): Path<String>,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     default_of(&app, &caller, &ConfigPart::Group(group))
 }
 
 /// Shows what counts for domains that do not configure an option.
 #[utoipa::path(get, path = "/domains/config/{group}/{option}/default", tag = "domains",
-    params(("group" = String, Path), ("option" = String, Path)), responses((status = 200)))]
+    params(("group" = String, Path), ("option" = String, Path)), responses((status = 200, body = ConfigEnvelope)))]
 async fn option_default(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path((group, option)): Path<(String, String)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     default_of(&app, &caller, &ConfigPart::Option { group, option })
 }
 
-async fn part(app: &App, caller: &Caller, id: &DomainId, part: &ConfigPart) -> Result<Json<Value>> {
+async fn part(
+    app: &App,
+    caller: &Caller,
+    id: &DomainId,
+    part: &ConfigPart,
+) -> Result<Json<ConfigEnvelope>> {
     let config = app.identity.domain_config(caller, id, part).await?;
-    Ok(Json(json!({ "config": config })))
+    Ok(Json(ConfigEnvelope { config }))
 }
 
 async fn change(
@@ -198,12 +205,12 @@ async fn change(
     id: &DomainId,
     part: &ConfigPart,
     body: Value,
-) -> Result<Json<Value>> {
+) -> Result<Json<ConfigEnvelope>> {
     let config = app
         .identity
         .update_domain_config(caller, id, part, sent(body))
         .await?;
-    Ok(Json(json!({ "config": config })))
+    Ok(Json(ConfigEnvelope { config }))
 }
 
 async fn remove(
@@ -216,12 +223,19 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn default_of(app: &App, caller: &Caller, part: &ConfigPart) -> Result<Json<Value>> {
+fn default_of(app: &App, caller: &Caller, part: &ConfigPart) -> Result<Json<ConfigEnvelope>> {
     let config = app.identity.default_domain_config(caller, part)?;
-    Ok(Json(json!({ "config": config })))
+    Ok(Json(ConfigEnvelope { config }))
 }
 
 /// The configuration in a body; whoever reads it refuses what is missing.
 fn sent(mut body: Value) -> Value {
     body.get_mut("config").map(Value::take).unwrap_or_default()
+}
+
+/// A configuration, a group of it, or an option of it.
+#[derive(Serialize, ToSchema)]
+struct ConfigEnvelope {
+    #[schema(value_type = Object)]
+    config: Value,
 }

@@ -15,56 +15,56 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Malformed: it does not say which mapping.
-#[utoipa::path(put, path = "/OS-FEDERATION/mappings", tag = "federation", responses((status = 400)))]
+#[utoipa::path(put, path = "/OS-FEDERATION/mappings", tag = "federation", security(()), responses((status = 400)))]
 async fn put_mappings() -> ApiError {
     without_id()
 }
 
 /// Malformed: it does not say which mapping.
-#[utoipa::path(patch, path = "/OS-FEDERATION/mappings", tag = "federation", responses((status = 400)))]
+#[utoipa::path(patch, path = "/OS-FEDERATION/mappings", tag = "federation", security(()), responses((status = 400)))]
 async fn patch_mappings() -> ApiError {
     without_id()
 }
 
 /// Malformed: it does not say which mapping.
-#[utoipa::path(delete, path = "/OS-FEDERATION/mappings", tag = "federation", responses((status = 400)))]
+#[utoipa::path(delete, path = "/OS-FEDERATION/mappings", tag = "federation", security(()), responses((status = 400)))]
 async fn delete_mappings() -> ApiError {
     without_id()
 }
 
 /// Malformed: it does not say which consumer.
-#[utoipa::path(patch, path = "/OS-OAUTH1/consumers", tag = "oauth1", responses((status = 400)))]
+#[utoipa::path(patch, path = "/OS-OAUTH1/consumers", tag = "oauth1", security(()), responses((status = 400)))]
 async fn patch_consumers() -> ApiError {
     without_id()
 }
 
 /// Malformed: it does not say which consumer.
-#[utoipa::path(delete, path = "/OS-OAUTH1/consumers", tag = "oauth1", responses((status = 400)))]
+#[utoipa::path(delete, path = "/OS-OAUTH1/consumers", tag = "oauth1", security(()), responses((status = 400)))]
 async fn delete_consumers() -> ApiError {
     without_id()
 }
 
 /// Malformed: it does not say which policy.
-#[utoipa::path(patch, path = "/policies", tag = "policies", responses((status = 400)))]
+#[utoipa::path(patch, path = "/policies", tag = "policies", security(()), responses((status = 400)))]
 async fn patch_policies() -> ApiError {
     without_id()
 }
 
 /// Malformed: it does not say which policy.
-#[utoipa::path(delete, path = "/policies", tag = "policies", responses((status = 400)))]
+#[utoipa::path(delete, path = "/policies", tag = "policies", security(()), responses((status = 400)))]
 async fn delete_policies() -> ApiError {
     without_id()
 }
 
 /// Malformed: a new consumer has no id yet.
-#[utoipa::path(post, path = "/OS-OAUTH1/consumers/{consumer_id}", tag = "oauth1",
+#[utoipa::path(post, path = "/OS-OAUTH1/consumers/{consumer_id}", tag = "oauth1", security(()),
     params(("consumer_id" = String, Path)), responses((status = 400)))]
 async fn post_consumer() -> ApiError {
     with_id()
 }
 
 /// Malformed: a new policy has no id yet.
-#[utoipa::path(post, path = "/policies/{policy_id}", tag = "policies",
+#[utoipa::path(post, path = "/policies/{policy_id}", tag = "policies", security(()),
     params(("policy_id" = String, Path)), responses((status = 400)))]
 async fn post_policy() -> ApiError {
     with_id()

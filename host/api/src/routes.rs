@@ -50,7 +50,6 @@ fn families() -> Vec<(&'static str, OpenApiRouter<App>)> {
         oauth2,
         application_credentials,
         limits,
-        malformed_urls,
         policies,
         endpoint_filters,
         identity_providers,
@@ -60,6 +59,7 @@ fn families() -> Vec<(&'static str, OpenApiRouter<App>)> {
         saml,
         trusts,
         revocations,
+        malformed_urls,
         retired,
     ]
 }
@@ -87,8 +87,6 @@ pub(crate) fn document() -> Document {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteState {
     Served,
-    /// Answers 400, as Keystone does: it has the method at a path that the method is not for.
-    Refused,
     /// Answers 501.
     NotYet,
 }
@@ -108,8 +106,6 @@ pub fn route_status() -> Vec<RouteStatus> {
         .map(|(method, path)| RouteStatus {
             state: if serves(&document, method, &path) {
                 RouteState::Served
-            } else if documented_spelling(&document, &path).is_some() {
-                RouteState::Refused
             } else {
                 RouteState::NotYet
             },
@@ -119,10 +115,9 @@ pub fn route_status() -> Vec<RouteStatus> {
         .collect()
 }
 
-/// Adds an answer for every Keystone route that `document` does not have: 400 where it has the path
-/// for other methods, and 501 where it has not.
+/// Adds a 501 answer for every Keystone route that `document` does not have.
 pub(crate) fn with_unserved(mut router: Router<App>, document: &Document) -> Router<App> {
-    let mut missing: BTreeMap<String, (MethodFilter, RouteState)> = BTreeMap::new();
+    let mut missing: BTreeMap<String, MethodFilter> = BTreeMap::new();
     for (method, path) in keystone_routes() {
         if serves(document, method, &path) {
             continue;
@@ -136,21 +131,14 @@ pub(crate) fn with_unserved(mut router: Router<App>, document: &Document) -> Rou
         };
         // Routes must agree on a parameter's name wherever paths meet, so missing ones take the
         // spelling of the documented path of the same shape.
-        let (path, state) = match documented_spelling(document, &path) {
-            Some(spelling) => (spelling, RouteState::Refused),
-            None => (path, RouteState::NotYet),
-        };
+        let path = documented_spelling(document, &path).unwrap_or(path);
         missing
             .entry(path)
-            .and_modify(|(known, _)| *known = known.or(filter))
-            .or_insert((filter, state));
+            .and_modify(|known| *known = known.or(filter))
+            .or_insert(filter);
     }
-    for (path, (methods, state)) in missing {
-        let answer = async move || match state {
-            RouteState::NotYet => ApiError::not_implemented(),
-            _ => ApiError::bad_request("The method is not for this URL."),
-        };
-        router = router.route(&path, on(methods, answer));
+    for (path, methods) in missing {
+        router = router.route(&path, on(methods, async || ApiError::not_implemented()));
     }
     router
 }
