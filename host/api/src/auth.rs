@@ -448,7 +448,7 @@ struct LoginToken {
 #[expect(dead_code, reason = "its schema is all that is used")]
 enum LoginScope {
     Unscoped(String),
-    Scope(Scope),
+    Scope(Box<Scope>),
 }
 
 #[derive(Deserialize, ToSchema)]

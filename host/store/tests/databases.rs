@@ -2,6 +2,8 @@
 //! three. `cargo xtask test` starts the two servers and names them in `ARCHSTONE_TEST_MARIADB` and
 //! `ARCHSTONE_TEST_POSTGRESQL`; without these only SQLite is tested.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 
 use archstone_model::{
