@@ -4,7 +4,13 @@ use archstone_model::{entity::Entity, id::MappingId, mapping::Mapping};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use serde_json::Value;
 
-use crate::{Error, Result, Store, error::OnDuplicate, row::Row, users::delete_where, write};
+use crate::{
+    Error, Result, Store,
+    error::OnDuplicate,
+    row::{Row, from_json},
+    users::delete_where,
+    write,
+};
 
 impl Store {
     /// # Errors
@@ -92,13 +98,9 @@ fn as_stored(rules: &Value) -> String {
 
 fn read(row: &Row) -> Result<Mapping> {
     let text: String = row.json("rules")?;
-    let rules = serde_json::from_str(&text).map_err(|error| Error::Corrupt {
-        column: "rules".to_owned(),
-        reason: error.to_string(),
-    })?;
     Ok(Mapping {
         id: row.text("id")?.into(),
-        rules,
+        rules: from_json("rules", &text)?,
         schema_version: row.text("schema_version")?,
     })
 }

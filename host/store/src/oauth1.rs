@@ -12,7 +12,12 @@ use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::{
-    Error, Result, Store, database::Session, extra::json, row::Row, users::delete_where, write,
+    Error, Result, Store,
+    database::Session,
+    extra::json,
+    row::{Row, from_json},
+    users::delete_where,
+    write,
 };
 
 impl Store {
@@ -283,7 +288,7 @@ fn read_access_token(row: &Row) -> Result<AccessToken> {
         consumer_id: row.text("consumer_id")?.into(),
         user_id: row.text("authorizing_user_id")?.into(),
         project_id: row.text("project_id")?.into(),
-        roles: read_roles(&row.text("role_ids")?)?,
+        roles: row.json("role_ids")?,
         expires_at: read_time(row.opt_text("expires_at")?)?,
     })
 }
@@ -294,10 +299,7 @@ fn written_roles(roles: &[RoleId]) -> String {
 }
 
 fn read_roles(text: &str) -> Result<Vec<RoleId>> {
-    serde_json::from_str(text).map_err(|error| Error::Corrupt {
-        column: "role_ids".to_owned(),
-        reason: error.to_string(),
-    })
+    from_json("role_ids", text)
 }
 
 /// Times here are kept as text, as the API writes them.

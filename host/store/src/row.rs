@@ -68,7 +68,7 @@ impl Row {
     }
 }
 
-fn from_json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T> {
+pub(crate) fn from_json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| Error::Corrupt {
         column: column.to_owned(),
         reason: error.to_string(),
