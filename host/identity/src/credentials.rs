@@ -229,10 +229,10 @@ impl Identity {
             id: sealed.id,
             user_id: sealed.user_id,
             project_id: sealed.project_id,
-            blob: match serde_json::from_str(&blob) {
-                Ok(Value::String(text)) if is_encoded(&sealed.kind) => Secret::new(text),
-                _ => Secret::new(blob.as_str()),
-            },
+            blob: is_encoded(&sealed.kind)
+                .then(|| serde_json::from_str::<String>(&blob).ok())
+                .flatten()
+                .map_or_else(|| Secret::new(blob.as_str()), Secret::new),
             kind: sealed.kind,
             extra: sealed.extra,
         })
