@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test there is, on a machine that needs nothing but Rust and Python.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -75,6 +76,11 @@ impl Part {
             Self::Conformance => &[],
         }
     }
+
+    /// Whether it tests on MariaDB and PostgreSQL too.
+    fn needs_databases(self) -> bool {
+        matches!(self, Self::Rust | Self::Databases | Self::Conformance)
+    }
 }
 
 impl Test {
@@ -92,13 +98,24 @@ impl Test {
         }
         build_plugins(root())?;
         run(cargo().args(["build", "--workspace", "--bins", "--examples", "--locked"]))?;
-        let bin = machine::python_environment()?;
-        let databases = Databases::start(&bin)?;
-        if parts.contains(&Part::Rust) {
-            host_tests(&databases)?;
-        }
         if parts.contains(&Part::Plugins) {
             guest_tests()?;
+        }
+        if parts == [Part::Plugins] {
+            return Ok(());
+        }
+        let bin = machine::python_environment()?;
+        let databases = parts
+            .iter()
+            .any(|part| part.needs_databases())
+            .then(|| Databases::start(&bin))
+            .transpose()?;
+        let environment = databases
+            .as_ref()
+            .map(|databases| databases.environment().clone())
+            .unwrap_or_default();
+        if parts.contains(&Part::Rust) {
+            host_tests(&environment)?;
         }
         for arguments in parts.iter().flat_map(|part| part.pytest_runs()) {
             run(command(bin.join("pytest"))
@@ -107,12 +124,12 @@ impl Test {
                 .arg(target().join("debug/archstone"))
                 .env("ARCHSTONE_SEAL_EXAMPLE", example("seal"))
                 .env("ARCHSTONE_HASH_EXAMPLE", example("hash_password"))
-                .envs(databases.environment())
+                .envs(&environment)
                 .args(&self.pytest)
                 .args(*arguments))?;
         }
         if parts.contains(&Part::Conformance) {
-            conformance_tests(&bin, &databases)?;
+            conformance_tests(&bin, &environment)?;
         }
         Ok(())
     }
@@ -123,12 +140,12 @@ fn example(name: &str) -> PathBuf {
     target().join("debug/examples").join(name)
 }
 
-fn host_tests(databases: &Databases) -> Result<()> {
+fn host_tests(environment: &BTreeMap<String, String>) -> Result<()> {
     let test = |arguments: &[&str]| {
         run(cargo()
             .args(arguments)
             .args(["--workspace", "--locked"])
-            .envs(databases.environment()))
+            .envs(environment))
     };
     if works(cargo().args(["nextest", "--version"])) {
         test(&["nextest", "run"])?;
@@ -139,14 +156,14 @@ fn host_tests(databases: &Databases) -> Result<()> {
 
 /// Each database and each set of features once; `python -m conformance` runs every pair of them,
 /// for twice as long.
-fn conformance_tests(bin: &Path, databases: &Databases) -> Result<()> {
+fn conformance_tests(bin: &Path, environment: &BTreeMap<String, String>) -> Result<()> {
     for (database, features) in [("sqlite", "sample"), ("mariadb", "all")] {
         run(command(bin.join("python"))
             .args(["-m", "conformance", "--database", database])
             .args(["--features", features, "--archstone"])
             .arg(target().join("debug/archstone"))
             .current_dir(root().join("tests"))
-            .envs(databases.environment()))?;
+            .envs(environment))?;
     }
     Ok(())
 }
