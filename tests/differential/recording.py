@@ -22,17 +22,28 @@ WITHOUT_CACHE = {
 KEPT_IN = Path(__file__).parents[2] / "target" / "differential"
 
 
+def kept(name, key):
+    """What `keep` was given under this name and key; None where that is gone, or was never there."""
+    file = KEPT_IN / f"{name}-{key}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def keep(name, key, answers):
+    """Keeps answers in place of any others of this name. The key is of 16 letters and changes with what was asked."""
+    for old in KEPT_IN.glob(f"{name}-{'?' * 16}.json"):
+        old.unlink()
+    KEPT_IN.mkdir(parents=True, exist_ok=True)
+    (KEPT_IN / f"{name}-{key}.json").write_text(json.dumps(answers))
+
+
 def recorded(name, script):
     """(base URL, replies) of Python Keystone 30 for all requests of a script, if they are kept."""
-    kept = file_of(name, script)
-    if not kept.exists():
-        return None
-    told = json.loads(kept.read_text())
-    return told["base"], [revive(reply) for reply in told["replies"]]
+    told = kept(name, key_of(script))
+    return told and (told["base"], [revive(reply) for reply in told["replies"]])
 
 
-def file_of(name, script):
-    return KEPT_IN / f"{name}-{hashlib.sha256(repr(script).encode()).hexdigest()[:16]}.json"
+def key_of(script):
+    return hashlib.sha256(repr(script).encode()).hexdigest()[:16]
 
 
 def record(name, script, directory, databases=None):
@@ -57,14 +68,11 @@ def record(name, script, directory, databases=None):
                 missed.append(f"#{number} {request}: {miss}")
     if missed:
         raise ScriptError("\n".join(missed))
-    for old in KEPT_IN.glob(f"{name}-????????????????.json"):
-        old.unlink()
-    KEPT_IN.mkdir(parents=True, exist_ok=True)
     flat = [
         {"status": reply.status, "headers": reply.headers.items(), "text": reply.text, "at": reply.at}
         for reply in replies
     ]
-    file_of(name, script).write_text(json.dumps({"base": server.base, "replies": flat}))
+    keep(name, key_of(script), {"base": server.base, "replies": flat})
     return server.base, replies
 
 
