@@ -54,7 +54,7 @@ def alice(admin):
     name = f"alice-{time.monotonic_ns()}"
     user = admin.post("/users", user={"name": name, "password": "wonderland"}).ok()["user"]["id"]
     project = admin.post("/projects", project={"name": name}).ok()["project"]["id"]
-    role = admin.get("/roles?name=member").ok()["roles"][0]["id"]
+    role = admin.role("member")
     admin.put(f"/projects/{project}/users/{user}/roles/{role}").ok()
     return user, project
 

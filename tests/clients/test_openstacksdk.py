@@ -18,7 +18,7 @@ SCOPES = {
 @pytest.fixture(autouse=True)
 def admin_of_the_default_domain(admin):
     user = admin.get("/users?name=admin").ok()["users"][0]["id"]
-    role = admin.get("/roles?name=admin").ok()["roles"][0]["id"]
+    role = admin.role("admin")
     admin.put(f"/domains/default/users/{user}/roles/{role}").ok()
 
 

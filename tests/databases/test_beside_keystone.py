@@ -46,12 +46,12 @@ def fill(admin, by):
     user = admin.post("/users", user=user).ok()["user"]["id"]
     group = admin.post("/groups", group={"name": "staff", "domain_id": domain}).ok()["group"]["id"]
     admin.put(f"/groups/{group}/users/{user}").ok()
-    member = role_of(admin, "member")
+    member = admin.role("member")
     own = admin.post("/roles", role={"name": f"auditor-{by}", "domain_id": domain, "x": 1}).ok()["role"]["id"]
     admin.put(f"/roles/{own}/implies/{member}").ok()
     admin.put(f"/projects/{project}/groups/{group}/roles/{member}").ok()
     admin.put(f"/OS-INHERIT/domains/{domain}/users/{user}/roles/{member}/inherited_to_projects").ok()
-    admin.put(f"/system/users/{user}/roles/{role_of(admin, 'reader')}").ok()
+    admin.put(f"/system/users/{user}/roles/{admin.role('reader')}").ok()
     admin.post("/credentials", credential={"type": "cert", "blob": f"sealed by {by}", "user_id": user}).ok()
     admin.post(f"/users/{user}/credentials/OS-EC2", tenant_id=project).ok()
     rules = [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "OIDC-sub"}]}]
@@ -74,10 +74,6 @@ def fill(admin, by):
     limit = dict(service_id=service, resource_name="cores", resource_limit=5, region_id=region, project_id=project)
     admin.post("/limits", limits=[limit]).ok()
     admin.post("/OS-OAUTH1/consumers", consumer={"description": f"consumer of {by}"}).ok()
-
-
-def role_of(admin, name):
-    return admin.get(f"/roles?name={name}").ok()["roles"][0]["id"]
 
 
 def found(admin, kind, name):
@@ -103,7 +99,7 @@ def person(both):
     admin, name = both["keystone"], f"person-{time.monotonic_ns()}"
     user = admin.post("/users", user={"name": name, "password": PASSWORD}).ok()["user"]["id"]
     project = admin.post("/projects", project={"name": name}).ok()["project"]["id"]
-    admin.put(f"/projects/{project}/users/{user}/roles/{role_of(admin, 'member')}").ok()
+    admin.put(f"/projects/{project}/users/{user}/roles/{admin.role('member')}").ok()
     return user, project
 
 
@@ -187,7 +183,7 @@ def test_a_changed_password_counts_at_once(both, first, second, person):
 def test_a_removed_role_takes_the_tokens_scope(both, first, second, person):
     user, project = person
     token = both[second].login(user, PASSWORD, {"project": {"id": project}}).ok().token
-    both[first].delete(f"/projects/{project}/users/{user}/roles/{role_of(both[first], 'member')}").ok()
+    both[first].delete(f"/projects/{project}/users/{user}/roles/{both[first].role('member')}").ok()
     for admin in both.values():
         assert admin.validate(token).status in (401, 404)
     both[second].login(user, PASSWORD, {"project": {"id": project}}).fails(401)

@@ -101,6 +101,10 @@ class Api:
     def as_admin(self, scope=ADMIN_PROJECT):
         return self.as_user({"name": "admin", "domain": {"id": "default"}}, ADMIN_PASSWORD, scope)
 
+    def role(self, name):
+        """The id of the role of this name that is of no domain."""
+        return self.get(f"/roles?name={name}").ok()["roles"][0]["id"]
+
     def validate(self, token, **options):
         """GET /auth/tokens for another token."""
         headers = {"X-Subject-Token": token, **options.pop("headers", {})}

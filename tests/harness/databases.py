@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from pathlib import Path
 
 import psycopg2
 import pymysql
+
+from harness.servers import free_port
 
 START_LIMIT_S = 60
 #: Debian keeps PostgreSQL's own programs out of the path.
@@ -86,9 +87,7 @@ class DatabaseServer:
     def start(self):
         self.directory = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
         self.password = secrets.token_hex(12)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.initialise()
         with open(self.directory / "output.log", "ab") as log:
             self.process = subprocess.Popen(

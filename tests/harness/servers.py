@@ -19,8 +19,8 @@ import requests
 
 from harness import saml
 
-ROOT = Path(__file__).parents[2]
 TESTS = Path(__file__).parents[1]
+ROOT = TESTS.parent
 ADMIN_PASSWORD = "the-admin-of-the-tests"
 START_LIMIT_S = 60
 STOP_LIMIT_S = 15

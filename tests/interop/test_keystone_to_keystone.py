@@ -122,7 +122,7 @@ class Clouds:
         admin("PUT", "/OS-FEDERATION/identity_providers/alpha/protocols/mapped", json={"protocol": protocol}).ok()
         self.group = admin.post("/groups", group={"name": "staff", "domain_id": "default"}).ok()["group"]["id"]
         self.shared = admin.post("/projects", project={"name": "shared"}).ok()["project"]["id"]
-        reader = admin.get("/roles?name=reader").ok()["roles"][0]["id"]
+        reader = admin.role("reader")
         admin.put(f"/projects/{self.shared}/groups/{self.group}/roles/{reader}").ok()
 
     def introduce(self):
@@ -134,7 +134,7 @@ class Clouds:
             admin.patch(f"/endpoints/{endpoint['id']}", endpoint={"url": self.alpha.url}).ok()
         self.user = admin.post("/users", user={"name": "ada", "password": "secret"}).ok()["user"]["id"]
         project = self.project = admin.post("/projects", project={"name": "engines"}).ok()["project"]["id"]
-        member = admin.get("/roles?name=member").ok()["roles"][0]["id"]
+        member = admin.role("member")
         admin.put(f"/projects/{project}/users/{self.user}/roles/{member}").ok()
         for name in ("staff", "night shift"):
             group = admin.post("/groups", group={"name": name}).ok()["group"]["id"]

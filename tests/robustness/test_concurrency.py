@@ -20,7 +20,7 @@ def at_once(work):
 
 
 def test_writers_of_different_things_all_succeed(server, admin):
-    role = admin.get("/roles?name=member").ok()["roles"][0]["id"]
+    role = admin.role("member")
 
     def write(writer):
         api, statuses = Api(server, admin.token), Counter()
@@ -53,7 +53,7 @@ def test_writers_of_one_name_have_one_winner(server, admin):
 def test_a_grant_given_and_taken_at_once_is_never_an_error(server, admin):
     user = admin.post("/users", user={"name": "torn"}).ok()["user"]["id"]
     project = admin.post("/projects", project={"name": "torn"}).ok()["project"]["id"]
-    role = admin.get("/roles?name=member").ok()["roles"][0]["id"]
+    role = admin.role("member")
     path = f"/projects/{project}/users/{user}/roles/{role}"
 
     def tear(writer):
@@ -82,7 +82,7 @@ def test_a_user_deleted_while_others_log_in(server, admin):
 
 def test_a_trust_gives_no_more_tokens_than_it_has_uses(server, admin):
     uses = 5
-    role = admin.get("/roles?name=member").ok()["roles"][0]["id"]
+    role = admin.role("member")
     project = admin.post("/projects", project={"name": "lent"}).ok()["project"]["id"]
     lender, borrower = (
         admin.post("/users", user={"name": name, "password": "x"}).ok()["user"]["id"] for name in ("lender", "borrower")

@@ -15,7 +15,7 @@ def project(admin):
 def make_user(admin, name, project, *roles, **attributes):
     user = admin.post("/users", user={"name": name, "password": name, **attributes}).ok()["user"]["id"]
     for role in roles:
-        role_id = admin.get(f"/roles?name={role}").ok()["roles"][0]["id"]
+        role_id = admin.role(role)
         admin.put(f"/projects/{project}/users/{user}/roles/{role_id}").ok()
     return user
 

@@ -48,7 +48,7 @@ def alice_of(admin, **attributes):
     project = admin.post("/projects", project={"name": "red"}).ok()["project"]["id"]
     user = {"name": "alice", "default_project_id": project, **attributes}
     user = admin.post("/users", user=user).ok()["user"]["id"]
-    role = admin.get("/roles?name=admin").ok()["roles"][0]["id"]
+    role = admin.role("admin")
     admin.put(f"/projects/{project}/users/{user}/roles/{role}").ok()
     return user, project
 
