@@ -14,12 +14,30 @@ use crate::{
 /// What a prepared plugin was granted: the same for all of its calls.
 #[derive(Debug)]
 pub(crate) struct Granted {
+    /// The name that the plugin is installed by.
     pub method: String,
+    /// Whose state it has: the method's, or one connector's.
+    pub namespace: String,
     pub limits: Limits,
     pub secrets: BTreeMap<String, Secret>,
     pub credential_types: Vec<String>,
     pub http: Option<HttpClient>,
     pub runtime: Runtime,
+}
+
+impl Granted {
+    /// What is not the operator's to grant.
+    pub fn nothing(runtime: &Runtime, method: &str, limits: &Limits) -> Self {
+        Self {
+            method: method.to_owned(),
+            namespace: method.to_owned(),
+            limits: limits.clone(),
+            secrets: BTreeMap::new(),
+            credential_types: Vec::new(),
+            http: None,
+            runtime: runtime.clone(),
+        }
+    }
 }
 
 /// The data of one instance.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, env, fs};
 
 use archstone_model::secret::Secret;
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::{PrepareError, description::Description};
 
@@ -13,15 +14,42 @@ pub(crate) struct Configuration {
     /// What the plugin is handed: JSON without the secret fields.
     pub public: String,
     pub secrets: BTreeMap<String, Secret>,
+    /// The servers that the configuration names, with the pointers to them.
+    pub servers: Vec<(String, Url)>,
 }
 
 impl Configuration {
+    /// The operator's configuration: secrets may be in the environment or in files.
+    ///
     /// # Errors
     /// [`PrepareError::SecretUnavailable`], or [`PrepareError::ConfigRefused`] by the schema.
     /// Neither repeats a value.
     pub fn read(
+        config: Map<String, Value>,
+        description: &Description,
+    ) -> Result<Self, PrepareError> {
+        Self::with_secrets(config, description, find)
+    }
+
+    /// The configuration of somebody who may not read this machine's files or environment: secrets
+    /// are written out.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub fn of_owner(
+        config: Map<String, Value>,
+        description: &Description,
+    ) -> Result<Self, PrepareError> {
+        Self::with_secrets(config, description, |value| match value {
+            Value::String(text) => Ok(Secret::new(text.as_str())),
+            _ => Err("a secret is a string".to_owned()),
+        })
+    }
+
+    fn with_secrets(
         mut config: Map<String, Value>,
         description: &Description,
+        find: impl Fn(&Value) -> Result<Secret, String>,
     ) -> Result<Self, PrepareError> {
         let mut secrets = BTreeMap::new();
         for field in &description.secret_fields {
@@ -41,6 +69,7 @@ impl Configuration {
         };
         public.retain(|field, _| !secrets.contains_key(field));
         Ok(Self {
+            servers: servers(&public, &description.server_fields)?,
             public: Value::Object(public).to_string(),
             secrets,
         })
@@ -52,8 +81,38 @@ impl Default for Configuration {
         Self {
             public: "{}".to_owned(),
             secrets: BTreeMap::new(),
+            servers: Vec::new(),
         }
     }
+}
+
+/// The URLs in the fields that a plugin says are servers: one, or a list.
+fn servers(
+    config: &Map<String, Value>,
+    fields: &[String],
+) -> Result<Vec<(String, Url)>, PrepareError> {
+    let mut found = Vec::new();
+    for field in fields {
+        let pointer = format!("/{field}");
+        let texts: Vec<(String, &Value)> = match config.get(field) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Array(items)) => items
+                .iter()
+                .enumerate()
+                .map(|(place, item)| (format!("{pointer}/{place}"), item))
+                .collect(),
+            Some(one) => vec![(pointer, one)],
+        };
+        for (pointer, text) in texts {
+            let url = text.as_str().and_then(|text| Url::parse(text).ok());
+            let url = url.ok_or_else(|| PrepareError::ConfigRefused {
+                pointer: pointer.clone(),
+                message: "this is no absolute URL".to_owned(),
+            })?;
+            found.push((pointer, url));
+        }
+    }
+    Ok(found)
 }
 
 /// A secret is written out, or named: `{"env": "VARIABLE"}` or `{"file": "/path"}`.
@@ -116,6 +175,7 @@ mod tests {
                 "additionalProperties": false,
             }),
             secret_fields: vec!["key".to_owned()],
+            server_fields: vec!["issuer".to_owned()],
         };
         let Value::Object(config) = config else {
             unreachable!()
@@ -127,19 +187,21 @@ mod tests {
     fn secrets_are_set_apart() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "hunter2\n").unwrap();
-        let ready = read(json!({"issuer": "a", "key": {"file": file.path()}})).unwrap();
-        assert_eq!(ready.public, r#"{"issuer":"a"}"#);
+        let ready =
+            read(json!({"issuer": "https://a.example", "key": {"file": file.path()}})).unwrap();
+        assert_eq!(ready.public, r#"{"issuer":"https://a.example"}"#);
         assert_eq!(ready.secrets["key"].expose(), "hunter2");
     }
 
     #[test]
     fn what_the_schema_refuses_is_named_but_not_repeated() {
-        let error = read(json!({"issuer": "a", "key": "pin"}))
+        let error = read(json!({"issuer": "https://a.example", "key": "pin"}))
             .unwrap_err()
             .to_string();
         assert!(error.contains("/key"), "{error}");
         assert!(!error.contains("pin"), "{error}");
-        let error = read(json!({"issuer": "a", "key": {"env": "ARCHSTONE_NO_SUCH"}}));
+        let error =
+            read(json!({"issuer": "https://a.example", "key": {"env": "ARCHSTONE_NO_SUCH"}}));
         assert!(matches!(error, Err(PrepareError::SecretUnavailable { .. })));
     }
 }

@@ -17,6 +17,7 @@ pub(crate) struct Description {
     pub proves: Proof,
     pub config_schema: Value,
     pub secret_fields: Vec<String>,
+    pub server_fields: Vec<String>,
 }
 
 impl Description {
@@ -57,6 +58,7 @@ impl Description {
             },
             config_schema: Value::Object(config_schema),
             secret_fields: said.secret_fields,
+            server_fields: said.server_fields,
         })
     }
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PluginError {
-    #[error("no plugin serves the method `{method}`")]
+    #[error("no plugin serves `{method}`")]
     UnknownMethod { method: String },
 
     #[error("the method `{method}` proves an account, but the step has none")]
@@ -121,7 +121,7 @@ pub enum PrepareError {
 
     #[error(
         "the plugin imports `{import}`, which no plugin is given; it may have what \
-         `archstone:plugin@0.1.0` defines and nothing of WASI"
+         `archstone:plugin` defines and nothing of WASI"
     )]
     UnknownImport { import: String },
 
@@ -131,7 +131,7 @@ pub enum PrepareError {
         remedy: &'static str,
     },
 
-    #[error("the plugin does not fit the world `auth-method`: {reason}")]
+    #[error("the plugin fits no world of the contract: {reason}")]
     WrongWorld { reason: String },
 
     #[error("the plugin's description is wrong: {reason}")]

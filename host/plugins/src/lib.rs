@@ -2,7 +2,7 @@
 //!
 //! A plugin proves; the host decides. A plugin sees one step of a login and answers with an
 //! [`Outcome`]: verified, asserted, challenged or denied. No outcome can name a local user. What
-//! plugins are and may do is defined by `wit/0.1.0` and told in `docs/plugins.md`.
+//! plugins are and may do is defined by `wit/` and told in `docs/plugins.md`.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -42,6 +42,8 @@ mod breaker;
 mod call;
 mod capabilities;
 mod configuration;
+mod connector;
+mod connectors;
 mod description;
 mod digest;
 mod directory;
@@ -49,20 +51,28 @@ mod engine;
 mod error;
 mod files;
 mod login;
+mod method;
+mod outcome;
 mod plugin;
 mod registry;
+mod run;
 mod settings;
 mod shelf;
 mod state;
 mod status;
+mod version_0_1;
+mod worlds;
 
+pub use connector::{Begun, Completed, Connector, ConnectorSetup, Way};
+pub use connectors::ConnectorPlugin;
 pub use digest::{Digest, NoDigest};
 pub use directory::{PluginDirectory, ServerStatus};
 pub use engine::{Runtime, RuntimeOptions};
 pub use error::{PluginError, PrepareError, RuntimeError};
 pub use login::{Account, Assertion, Challenge, Credential, Denial, Outcome, Proof, Reason, Step};
 pub use registry::{Candidate, Method, Registry};
-pub use settings::{Grants, HttpGrant, Limits, Origin, Settings};
+pub use settings::{ConnectorRule, Grants, HttpGrant, Limits, Origin, ServerRule, Settings};
 pub use shelf::{Installed, Shelf, ShelfError, Version};
 pub use state::{MemoryState, StateStore, StateUnavailable};
 pub use status::{LastError, PluginState, PluginStatus, Serving};
+pub use worlds::Kind;

@@ -1,6 +1,7 @@
 //! One version of a plugin, compiled, linked, configured and ready to be called.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,21 +10,20 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
-use wasmtime::{PoolConcurrencyLimitError, Trap, component::Component};
+use wasmtime::{Store, component::Component};
 
 use crate::{
-    Account, Assertion, Denial, Digest, Limits, Outcome, PluginError, PrepareError, Proof, Reason,
-    Runtime, Settings,
-    bindings::{AuthMethodPre, archstone::plugin::authentication as wire},
+    Account, ConnectorRule, Digest, Kind, Limits, PluginError, PrepareError, Runtime, Settings,
     breaker::Breaker,
-    call::{Call, Exceeded, Granted},
+    call::{Call, Granted},
     capabilities::{self, HttpClient},
     configuration::Configuration,
+    connector::ConnectorSetup,
     description::Description,
+    run::{bounded, shortened},
+    worlds::World,
 };
 
 /// The largest artifact. An interpreter with its standard library fits.
@@ -40,12 +40,10 @@ const BUILT_IN: [&str; 7] = [
     "token",
 ];
 
-const LONGEST_SUBJECT: usize = 255;
-const LONGEST_DETAIL: usize = 1024;
 pub(crate) const LONGEST_MEMORY: usize = 16 << 10;
 pub(crate) const LONGEST_CHALLENGE: u32 = 600;
 
-/// What tells one version of a method from another: the artifact and the settings.
+/// What tells one version of a method or connector from another: the artifact and the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Revision {
     pub artifact: Digest,
@@ -54,40 +52,27 @@ pub(crate) struct Revision {
 
 #[derive(Debug)]
 pub(crate) struct LoadedPlugin {
+    /// The name it is installed by, which for a method is the method's.
     pub method: String,
+    /// The connector, where it serves one.
+    pub connector: Option<String>,
     pub revision: Revision,
     pub description: Description,
     pub loaded_at: DateTime<Utc>,
     pub calls: AtomicU64,
     pub failures: AtomicU64,
-    config: String,
+    pub config: String,
+    settings: Settings,
     granted: Arc<Granted>,
-    pre: Pre,
+    component: Component,
+    world: World,
     turns: Semaphore,
     breaker: Breaker,
 }
 
-struct Pre(AuthMethodPre<Call>);
-
-impl std::fmt::Debug for Pre {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AuthMethodPre")
-    }
-}
-
-/// What a call gave, before the registry keeps a challenge's memory.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    Final(Outcome),
-    Challenge {
-        message: Map<String, Value>,
-        memory: String,
-        expires_in: Duration,
-    },
-}
-
 impl LoadedPlugin {
-    /// Compiles or loads, links, asks for the description, and has the configuration checked.
+    /// Compiles or loads, links, and asks for the description. A method has its configuration
+    /// checked; what serves connectors has none of its own.
     pub async fn prepare(
         runtime: &Runtime,
         method: &str,
@@ -101,74 +86,143 @@ impl LoadedPlugin {
         };
         let component = compile(runtime.clone(), artifact, revision.artifact).await?;
         let linker = capabilities::link(runtime.engine(), &component, &settings.grant)?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .and_then(AuthMethodPre::new)
-            .map_err(|error| PrepareError::WrongWorld {
-                reason: format!("{error:#}"),
-            })?;
-
-        let bare = Arc::new(Granted {
-            method: method.to_owned(),
-            limits: settings.limits.clone(),
-            secrets: Default::default(),
-            credential_types: Vec::new(),
-            http: None,
-            runtime: runtime.clone(),
-        });
-        let description = Description::read(describe(&pre, &bare).await?, &settings.grant)?;
-        let configuration = Configuration::read(settings.config, &description)?;
+        let world = World::new(runtime.engine(), &component, &linker)?;
+        let bare = Arc::new(Granted::nothing(runtime, method, &settings.limits));
+        let described = bounded(&bare, None, async |store| world.describe(store).await).await?;
+        let description = Description::read(described, &settings.grant)?;
+        if world.kind().is_connector() {
+            if !settings.config.is_empty() {
+                return Err(PrepareError::BadSettings {
+                    reason: "`config`: each connector of this plugin has its own".to_owned(),
+                });
+            }
+            return Ok(Self::assemble(
+                bare,
+                component,
+                world,
+                description,
+                revision,
+                settings,
+                None,
+                String::new(),
+            ));
+        }
+        let configuration = Configuration::read(settings.config.clone(), &description)?;
         let granted = Arc::new(Granted {
-            method: method.to_owned(),
             secrets: configuration.secrets,
-            credential_types: settings.grant.credentials.into_iter().collect(),
-            http: settings.grant.http.map(HttpClient::new).transpose()?,
-            limits: settings.limits,
-            runtime: runtime.clone(),
+            credential_types: settings.grant.credentials.iter().cloned().collect(),
+            http: settings
+                .grant
+                .http
+                .clone()
+                .map(|http| HttpClient::new(http, BTreeSet::new()))
+                .transpose()?,
+            ..Granted::nothing(runtime, method, &settings.limits)
         });
-        check(&pre, &granted, &configuration.public).await?;
+        let plugin = Self::assemble(
+            granted,
+            component,
+            world,
+            description,
+            revision,
+            settings,
+            None,
+            configuration.public,
+        );
+        plugin.check().await?;
+        Ok(plugin)
+    }
 
+    /// Makes a connector of a plugin that serves connectors: linked with what the operator allows
+    /// it and its owner asks for. Whether its configuration works is for [`Self::check`].
+    pub fn connect(&self, setup: ConnectorSetup) -> Result<Self, PrepareError> {
+        let runtime = &self.granted.runtime;
+        let revision = self.revision_of(&setup);
+        let configuration = Configuration::of_owner(setup.config, &self.description)?;
+        let grant = &self.settings.grant;
+        let named = self.settings.named_by_owner(&configuration.servers)?;
+        let http = grant.http.clone();
+        let linker = capabilities::link(runtime.engine(), &self.component, grant)?;
+        let world = World::new(runtime.engine(), &self.component, &linker)?;
+        let granted = Arc::new(Granted {
+            namespace: format!("connector/{}", setup.id),
+            secrets: configuration.secrets,
+            http: http.map(|http| HttpClient::new(http, named)).transpose()?,
+            ..Granted::nothing(runtime, &self.method, &self.settings.limits)
+        });
+        Ok(Self::assemble(
+            granted,
+            self.component.clone(),
+            world,
+            self.description.clone(),
+            revision,
+            self.settings.clone(),
+            Some(setup.id),
+            configuration.public,
+        ))
+    }
+
+    /// The revision that a connector of this setup has on this version.
+    pub fn revision_of(&self, setup: &ConnectorSetup) -> Revision {
+        let settings = &self.revision.settings;
+        let text = format!("{settings} {} {}", setup.id, setup.revision);
+        Revision {
+            artifact: self.revision.artifact,
+            settings: Digest::of(text.as_bytes()),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn assemble(
+        granted: Arc<Granted>,
+        component: Component,
+        world: World,
+        description: Description,
+        revision: Revision,
+        settings: Settings,
+        connector: Option<String>,
+        config: String,
+    ) -> Self {
         let limits = &granted.limits;
-        Ok(Self {
-            method: method.to_owned(),
+        Self {
+            method: granted.method.clone(),
+            connector,
             revision,
             description,
-            loaded_at: runtime.clock().now(),
+            loaded_at: granted.runtime.clock().now(),
             calls: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            config: configuration.public,
+            config,
+            settings,
             turns: Semaphore::new(limits.concurrency as usize),
             breaker: Breaker::new(
                 limits.breaker_failures,
                 Duration::from_millis(limits.breaker_open_ms),
             ),
-            pre: Pre(pre),
+            component,
+            world,
             granted,
+        }
+    }
+
+    /// Has the plugin look at its configuration.
+    pub async fn check(&self) -> Result<(), PrepareError> {
+        let checked = bounded(&self.granted, None, async |store| {
+            self.world.check(store, &self.config).await
+        });
+        checked.await?.map_err(|error| PrepareError::ConfigRefused {
+            pointer: shortened(error.pointer),
+            message: shortened(error.message),
         })
     }
 
-    /// Looks at one step, within every limit. Counts and times it.
-    pub async fn authenticate(
-        &self,
-        payload: &Value,
-        account: Option<Account>,
-        memory: Option<String>,
-    ) -> Result<Answer, PluginError> {
-        let began = Instant::now();
-        let answer = self.admitted(payload, account, memory).await;
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        match &answer {
-            Ok(_) => self.breaker.succeeded(),
-            Err(error) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                if error.is_the_plugins_fault() {
-                    self.breaker.failed(Instant::now());
-                }
-                tracing::warn!(plugin = self.method, version = self.description.version, digest = %self.revision.artifact.short(), kind = error.kind(), %error, "a plugin call failed");
-            }
-        }
-        self.measure(&answer, began.elapsed());
-        answer
+    pub fn kind(&self) -> Kind {
+        self.world.kind()
+    }
+
+    /// What the operator lets the owners of connectors decide.
+    pub fn rule(&self) -> &ConnectorRule {
+        &self.settings.connectors
     }
 
     pub fn limits(&self) -> &Limits {
@@ -183,12 +237,39 @@ impl LoadedPlugin {
         self.breaker.is_open()
     }
 
-    async fn admitted(
+    /// Makes one call, within every limit, and reads its answer. Counts and times it.
+    pub async fn call<T, A>(
         &self,
-        payload: &Value,
         account: Option<Account>,
-        memory: Option<String>,
-    ) -> Result<Answer, PluginError> {
+        work: impl AsyncFnOnce(&World, &mut Store<Call>) -> wasmtime::Result<T>,
+        accept: impl FnOnce(T) -> Result<A, PluginError>,
+        word: impl FnOnce(&A) -> &'static str,
+    ) -> Result<A, PluginError> {
+        let began = Instant::now();
+        let answer = match self.admitted(account, work).await {
+            Ok(said) => accept(said),
+            Err(error) => Err(error),
+        };
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        match &answer {
+            Ok(_) => self.breaker.succeeded(),
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                if error.is_the_plugins_fault() {
+                    self.breaker.failed(Instant::now());
+                }
+                tracing::warn!(plugin = self.method, connector = self.connector, version = self.description.version, digest = %self.revision.artifact.short(), kind = error.kind(), %error, "a plugin call failed");
+            }
+        }
+        self.measure(answer.as_ref().map(word), began.elapsed());
+        answer
+    }
+
+    async fn admitted<T>(
+        &self,
+        account: Option<Account>,
+        work: impl AsyncFnOnce(&World, &mut Store<Call>) -> wasmtime::Result<T>,
+    ) -> Result<T, PluginError> {
         let _turn = self.turn().await?;
         self.breaker
             .admit(Instant::now())
@@ -196,24 +277,16 @@ impl LoadedPlugin {
                 method: self.method.clone(),
                 retry_after,
             })?;
-        let step = wire::Step {
-            config: self.config.clone(),
-            payload: payload.to_string(),
-            account: account.as_ref().map(|account| wire::Account {
-                handle: account.handle(&self.method),
-            }),
-            memory,
-        };
         let span = tracing::info_span!(
             "plugin",
             method = self.method,
+            connector = self.connector,
             version = self.description.version
         );
-        let outcome = bounded(&self.granted, account, async |store| {
-            let instance = self.pre.0.instantiate_async(&mut *store).await?;
-            instance.call_authenticate(store, &step).await
+        let call = bounded(&self.granted, account, async |store| {
+            work(&self.world, store).await
         });
-        self.accept(outcome.instrument(span).await?)
+        call.instrument(span).await
     }
 
     /// Waits for a turn, but not for long.
@@ -232,79 +305,25 @@ impl LoadedPlugin {
         }
     }
 
-    /// Turns what the plugin answered into what the host works with, or refuses it.
-    fn accept(&self, outcome: wire::Outcome) -> Result<Answer, PluginError> {
-        match (outcome, self.description.proves) {
-            (wire::Outcome::Verified, Proof::Account) => Ok(Answer::Final(Outcome::Verified)),
-            (wire::Outcome::Asserted(said), Proof::Subject) => {
-                if said.subject.is_empty() || said.subject.len() > LONGEST_SUBJECT {
-                    return Err(self.broke("a subject that is empty or longer than 255 bytes"));
-                }
-                Ok(Answer::Final(Outcome::Asserted(Assertion {
-                    method: self.method.clone(),
-                    claims: self.object(&said.claims, "claims")?,
-                    subject: said.subject,
-                })))
-            }
-            (wire::Outcome::Challenged(said), _) => {
-                if !(1..=LONGEST_CHALLENGE).contains(&said.expires_in) {
-                    return Err(self.broke("a challenge that does not expire in 1 to 600 seconds"));
-                }
-                if said.memory.len() > LONGEST_MEMORY {
-                    return Err(self.broke("a memory longer than 16 KiB"));
-                }
-                if serde_json::from_str::<IgnoredAny>(&said.memory).is_err() {
-                    return Err(self.broke("a memory that is no JSON"));
-                }
-                Ok(Answer::Challenge {
-                    message: self.object(&said.message, "challenge")?,
-                    memory: said.memory,
-                    expires_in: Duration::from_secs(said.expires_in.into()),
-                })
-            }
-            (wire::Outcome::Denied(said), _) => Ok(Answer::Final(Outcome::Denied(Denial {
-                reason: reason(said.reason),
-                detail: shortened(said.detail),
-            }))),
-            (wire::Outcome::Verified, Proof::Subject) => {
-                Err(self.broke("`verified`, though it proves subjects"))
-            }
-            (wire::Outcome::Asserted(_), Proof::Account) => {
-                Err(self.broke("`asserted`, though it proves accounts"))
-            }
-        }
-    }
-
-    fn object(&self, text: &str, what: &str) -> Result<Map<String, Value>, PluginError> {
-        let limit = self.limits().output_bytes;
-        if text.len() > limit {
-            let method = self.method.clone();
-            return Err(PluginError::OutputTooLarge { method, limit });
-        }
-        serde_json::from_str(text).map_err(|_| self.broke(&format!("a {what} that is no object")))
-    }
-
-    fn broke(&self, what: &str) -> PluginError {
-        PluginError::ContractBroken {
-            method: self.method.clone(),
-            what: what.to_owned(),
-        }
-    }
-
-    fn measure(&self, answer: &Result<Answer, PluginError>, took: Duration) {
-        let plugin = || self.method.clone();
-        let version = || self.description.version.clone();
-        let outcome = match answer {
-            Ok(Answer::Final(Outcome::Verified)) => "verified",
-            Ok(Answer::Final(Outcome::Asserted(_))) => "asserted",
-            Ok(Answer::Final(Outcome::Denied(_))) => "denied",
-            Ok(Answer::Challenge { .. } | Answer::Final(Outcome::Challenged(_))) => "challenged",
-            Err(_) => "error",
+    fn measure(&self, outcome: Result<&'static str, &PluginError>, took: Duration) {
+        let labels = || {
+            [
+                metrics::Label::new("plugin", self.method.clone()),
+                metrics::Label::new("version", self.description.version.clone()),
+                metrics::Label::new("connector", self.connector.clone().unwrap_or_default()),
+            ]
         };
-        metrics::counter!("archstone_plugin_calls_total", "plugin" => plugin(), "version" => version(), "outcome" => outcome).increment(1);
-        metrics::histogram!("archstone_plugin_call_seconds", "plugin" => plugin(), "version" => version()).record(took);
-        if let Err(error) = answer {
-            metrics::counter!("archstone_plugin_errors_total", "plugin" => plugin(), "version" => version(), "kind" => error.kind()).increment(1);
+        let with = |name: &'static str, value: &'static str| {
+            let mut labels = labels().to_vec();
+            labels.push(metrics::Label::from_static_parts(name, value));
+            labels
+        };
+        let word = outcome.unwrap_or("error");
+        metrics::counter!("archstone_plugin_calls_total", with("outcome", word)).increment(1);
+        metrics::histogram!("archstone_plugin_call_seconds", labels().to_vec()).record(took);
+        if let Err(error) = outcome {
+            metrics::counter!("archstone_plugin_errors_total", with("kind", error.kind()))
+                .increment(1);
         }
     }
 }
@@ -362,94 +381,4 @@ async fn compile(
         Err(error) => error.to_string(),
     };
     Err(PrepareError::DoesNotCompile { reason })
-}
-
-async fn describe(
-    pre: &AuthMethodPre<Call>,
-    granted: &Arc<Granted>,
-) -> Result<crate::bindings::archstone::plugin::types::Description, PrepareError> {
-    let description = bounded(granted, None, async |store| {
-        let instance = pre.instantiate_async(&mut *store).await?;
-        instance.call_describe(store).await
-    });
-    Ok(description.await?)
-}
-
-async fn check(
-    pre: &AuthMethodPre<Call>,
-    granted: &Arc<Granted>,
-    config: &String,
-) -> Result<(), PrepareError> {
-    let checked = bounded(granted, None, async |store| {
-        let instance = pre.instantiate_async(&mut *store).await?;
-        instance.call_check(store, config).await
-    });
-    checked.await?.map_err(|error| PrepareError::ConfigRefused {
-        pointer: shortened(error.pointer),
-        message: shortened(error.message),
-    })
-}
-
-/// Runs one call in a fresh instance, within the limits of `granted`.
-async fn bounded<T>(
-    granted: &Arc<Granted>,
-    account: Option<Account>,
-    work: impl AsyncFnOnce(&mut wasmtime::Store<Call>) -> wasmtime::Result<T>,
-) -> Result<T, PluginError> {
-    let mut store = Call::store(granted, account);
-    let limit = granted.limits.deadline();
-    match tokio::time::timeout(limit, work(&mut store)).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(classify(granted, store.data().exceeded, &error)),
-        Err(_) => Err(PluginError::DeadlineExceeded {
-            method: granted.method.clone(),
-            limit,
-        }),
-    }
-}
-
-fn classify(granted: &Granted, exceeded: Option<Exceeded>, error: &wasmtime::Error) -> PluginError {
-    let method = granted.method.clone();
-    let limits = &granted.limits;
-    match exceeded {
-        Some(Exceeded::Memory) => {
-            let limit = limits.memory_bytes;
-            return PluginError::OutOfMemory { method, limit };
-        }
-        Some(Exceeded::Cpu) => {
-            let limit = limits.cpu();
-            return PluginError::CpuExceeded { method, limit };
-        }
-        None => {}
-    }
-    if let Some(trap) = error.downcast_ref::<Trap>() {
-        let trap = trap.to_string();
-        return PluginError::Trapped { method, trap };
-    }
-    if error.is::<PoolConcurrencyLimitError>() {
-        let limit = limits.concurrency;
-        return PluginError::Busy { method, limit };
-    }
-    // What is neither is the host refusing to read what the guest handed over: text that is not
-    // UTF-8, pointers out of bounds, or more bytes than a call may move.
-    PluginError::ContractBroken {
-        method,
-        what: shortened(format!("what cannot be read ({})", error.root_cause())),
-    }
-}
-
-fn reason(reason: wire::Reason) -> Reason {
-    match reason {
-        wire::Reason::Malformed => Reason::Malformed,
-        wire::Reason::Rejected => Reason::Rejected,
-        wire::Reason::Replayed => Reason::Replayed,
-        wire::Reason::Expired => Reason::Expired,
-        wire::Reason::NotEnrolled => Reason::NotEnrolled,
-        wire::Reason::Unavailable => Reason::Unavailable,
-    }
-}
-
-fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(LONGEST_DETAIL));
-    text
 }

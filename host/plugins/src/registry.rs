@@ -12,14 +12,16 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Challenge, Digest, LastError, Outcome, PluginError, PluginState, PluginStatus, PrepareError,
-    Proof, Runtime, Settings, Step,
-    plugin::{Answer, LONGEST_CHALLENGE, LoadedPlugin, Revision},
+    Challenge, Connector, ConnectorPlugin, ConnectorSetup, Digest, Kind, LastError, Outcome,
+    PluginError, PluginState, PluginStatus, PrepareError, Proof, Runtime, Settings, Step,
+    connectors::Connectors,
+    method::Answer,
+    plugin::{LONGEST_CHALLENGE, LoadedPlugin, Revision},
 };
 
 /// How many versions that were replaced are kept for the logins that began on them.
-const RETIRED_VERSIONS: usize = 4;
-const RETIREMENT: Duration = Duration::from_secs(LONGEST_CHALLENGE as u64);
+pub(crate) const RETIRED_VERSIONS: usize = 4;
+pub(crate) const RETIREMENT: Duration = Duration::from_secs(LONGEST_CHALLENGE as u64);
 
 /// All plugins of this process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +31,7 @@ pub struct Registry(Arc<Inner>);
 struct Inner {
     runtime: Runtime,
     methods: ArcSwap<BTreeMap<String, Arc<Versions>>>,
+    connectors: Connectors,
     errors: Mutex<BTreeMap<String, LastError>>,
 }
 
@@ -64,6 +67,7 @@ impl Registry {
         Self(Arc::new(Inner {
             runtime,
             methods: ArcSwap::default(),
+            connectors: Connectors::default(),
             errors: Mutex::default(),
         }))
     }
@@ -121,7 +125,8 @@ impl Registry {
     /// published meanwhile.
     pub fn method(&self, name: &str) -> Option<Method> {
         let methods = self.0.methods.load();
-        methods.get(name).map(|versions| Method {
+        let versions = methods.get(name)?;
+        (versions.serving.kind() == Kind::AuthMethod).then(|| Method {
             versions: Arc::clone(versions),
             runtime: self.0.runtime.clone(),
         })
@@ -129,7 +134,80 @@ impl Registry {
 
     /// The names of the methods that serve.
     pub fn methods(&self) -> Vec<String> {
-        self.0.methods.load().keys().cloned().collect()
+        let methods = self.0.methods.load();
+        methods
+            .values()
+            .filter(|versions| versions.serving.kind() == Kind::AuthMethod)
+            .map(|versions| versions.serving.method.clone())
+            .collect()
+    }
+
+    /// What is known of the plugin that serves connectors under this name.
+    ///
+    /// # Errors
+    /// [`PluginError::UnknownMethod`] where none does.
+    pub fn connector_plugin(&self, name: &str) -> Result<ConnectorPlugin, PluginError> {
+        self.serving_connectors(name).map(|plugin| ConnectorPlugin {
+            kind: plugin.kind(),
+            version: plugin.description.version.clone(),
+            digest: plugin.revision.artifact,
+            secret_fields: plugin.description.secret_fields.clone(),
+            config_schema: plugin.description.config_schema.clone(),
+            rule: plugin.rule().clone(),
+        })
+    }
+
+    /// Whether a connector could serve: everything that [`Self::connector`] does, and the plugin
+    /// looks at the configuration. Nothing goes live.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn check_connector(
+        &self,
+        plugin: &str,
+        setup: ConnectorSetup,
+    ) -> Result<Connector, PrepareError> {
+        let plugin = self.serving_connectors(plugin)?;
+        let connector = make_connector(plugin, setup).await?;
+        connector.check().await?;
+        Ok(Connector(Arc::new(connector)))
+    }
+
+    /// The connector of this setup on the version of the plugin that serves. Made once for each
+    /// revision; logins that began on an earlier one find it by [`Self::connector_at`].
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub async fn connector(
+        &self,
+        plugin: &str,
+        setup: ConnectorSetup,
+    ) -> Result<Connector, PrepareError> {
+        let plugin = self.serving_connectors(plugin)?;
+        let revision = plugin.revision_of(&setup);
+        if let Some(made) = self.0.connectors.at(&setup.id, revision) {
+            return Ok(Connector(made));
+        }
+        let made = Arc::new(make_connector(plugin, setup).await?);
+        self.0.connectors.keep(Arc::clone(&made));
+        Ok(Connector(made))
+    }
+
+    /// The connector at the revision that a login began on, if it is still known here.
+    pub fn connector_at(&self, id: &str, revision: &str) -> Option<Connector> {
+        self.0.connectors.named(id, revision).map(Connector)
+    }
+
+    fn serving_connectors(&self, name: &str) -> Result<Arc<LoadedPlugin>, PluginError> {
+        let methods = self.0.methods.load();
+        methods
+            .get(name)
+            .map(|versions| &versions.serving)
+            .filter(|plugin| plugin.kind().is_connector())
+            .cloned()
+            .ok_or_else(|| PluginError::UnknownMethod {
+                method: name.to_owned(),
+            })
     }
 
     /// Looks at one step of a login: [`Method::authenticate`] of the serving version.
@@ -168,6 +246,7 @@ impl Registry {
 
     /// Forgets replaced versions whose last challenge has expired.
     pub(crate) fn forget_retired(&self) {
+        self.0.connectors.forget_retired();
         let expired = |versions: &Versions| {
             let now = Instant::now();
             versions
@@ -215,6 +294,19 @@ impl Registry {
     fn errors(&self) -> MutexGuard<'_, BTreeMap<String, LastError>> {
         self.0.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Making one reads files and sets up TLS, which is no work for the threads that serve.
+async fn make_connector(
+    plugin: Arc<LoadedPlugin>,
+    setup: ConnectorSetup,
+) -> Result<LoadedPlugin, PrepareError> {
+    let made = tokio::task::spawn_blocking(move || plugin.connect(setup)).await;
+    made.unwrap_or_else(|error| {
+        Err(PrepareError::WrongWorld {
+            reason: error.to_string(),
+        })
+    })
 }
 
 impl Versions {

@@ -26,6 +26,8 @@ pub struct Settings {
     pub config: Map<String, Value>,
     pub grant: Grants,
     pub limits: Limits,
+    /// For a plugin that serves connectors: what those who make them may decide.
+    pub connectors: ConnectorRule,
 }
 
 impl fmt::Debug for Settings {
@@ -35,7 +37,36 @@ impl fmt::Debug for Settings {
             .field("config", &self.config.keys().collect::<Vec<_>>())
             .field("grant", &self.grant)
             .field("limits", &self.limits)
+            .field("connectors", &self.connectors)
             .finish()
+    }
+}
+
+/// What the owners of connectors may decide about them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectorRule {
+    /// Which servers they may name in the configuration, besides those of `grant.http`.
+    pub servers: ServerRule,
+    /// The ids of the domains that may have connectors; without it, all may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domains: Option<BTreeSet<String>>,
+}
+
+/// Which servers the owner of a connector may let it reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerRule {
+    /// Every `https` server with a public address.
+    Public,
+    /// These, each as `https://host[:port]`.
+    #[serde(untagged)]
+    Listed(BTreeSet<Origin>),
+}
+
+impl Default for ServerRule {
+    fn default() -> Self {
+        Self::Listed(BTreeSet::new())
     }
 }
 
@@ -94,6 +125,11 @@ impl Origin {
     /// The origin of a URL, if it is one of HTTP.
     pub(crate) fn of(url: &Url) -> Option<Self> {
         matches!(url.scheme(), "http" | "https").then(|| Self(url.origin().ascii_serialization()))
+    }
+
+    /// The host, as it is looked up.
+    pub(crate) fn host(&self) -> Option<String> {
+        Some(Url::parse(&self.0).ok()?.host_str()?.to_owned())
     }
 }
 
@@ -201,6 +237,40 @@ impl Settings {
         })?;
         settings.limits.check().map_err(refused)?;
         Ok(settings)
+    }
+
+    /// The origins of these servers that a connector may reach because its owner names them, and
+    /// that the operator does not grant anyway.
+    ///
+    /// # Errors
+    /// [`PrepareError::ConfigRefused`] for a server that its owner may not name.
+    pub(crate) fn named_by_owner(
+        &self,
+        servers: &[(String, Url)],
+    ) -> Result<BTreeSet<Origin>, PrepareError> {
+        let granted = self.grant.http.as_ref().map(|http| &http.origins);
+        let mut named = BTreeSet::new();
+        for (pointer, url) in servers {
+            let refused = |message: &str| PrepareError::ConfigRefused {
+                pointer: pointer.clone(),
+                message: message.to_owned(),
+            };
+            let origin = Origin::of(url).ok_or_else(|| refused("this is no https URL"))?;
+            if granted.is_some_and(|granted| granted.contains(&origin)) {
+                continue;
+            }
+            let allowed = match &self.connectors.servers {
+                ServerRule::Public => url.scheme() == "https",
+                ServerRule::Listed(listed) => listed.contains(&origin),
+            };
+            if !allowed {
+                return Err(refused(
+                    "the operator does not allow connectors to this server",
+                ));
+            }
+            named.insert(origin);
+        }
+        Ok(named)
     }
 
     /// What changes when anything in the settings does.

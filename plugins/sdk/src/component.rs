@@ -1,16 +1,25 @@
-//! Between the generated bindings and [`AuthMethod`].
+//! Between the generated bindings and the traits.
 
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AuthMethod, ConfigError, Denial, Step,
-    bindings::{Guest, archstone::plugin::authentication as wire, archstone::plugin::types},
+    AuthMethod, Beginning, Completion, ConfigError, Denial, Parameters, RedirectConnector, Step,
+    TokenConnector,
+    bindings::{
+        Guest,
+        archstone::plugin::{authentication as wire, outcomes, types},
+        redirect_connector::{
+            self,
+            archstone::plugin::{presenting, redirection},
+        },
+        token_connector,
+    },
     log,
 };
 
-/// The component that a method is exported as.
+/// The component that a plugin is exported as.
 #[derive(Debug)]
 pub struct Component<M>(PhantomData<M>);
 
@@ -28,14 +37,103 @@ impl<M: AuthMethod> Guest for Component<M> {
 
     fn authenticate(step: wire::Step) -> wire::Outcome {
         report_panics();
-        let answer = config_from(&step.config)
-            .map_err(|error| Denial::unavailable(error.message))
-            .and_then(|config| M::authenticate(config, Step::from_wire(step)?));
+        let answer =
+            usable(&step.config).and_then(|config| M::authenticate(config, Step::from_wire(step)?));
         match answer {
             Ok(outcome) => outcome.into_wire(),
             Err(denial) => wire::Outcome::Denied(denial.into_wire()),
         }
     }
+}
+
+impl<C: RedirectConnector> redirect_connector::Guest for Component<C> {
+    fn describe() -> types::Description {
+        report_panics();
+        C::describe().into_wire()
+    }
+
+    fn check(config: String) -> Result<(), types::ConfigError> {
+        report_panics();
+        let config = config_from(&config).map_err(ConfigError::into_wire)?;
+        C::check(&config).map_err(ConfigError::into_wire)
+    }
+
+    fn begin(beginning: redirection::Beginning) -> redirection::Begun {
+        report_panics();
+        let asked = Beginning {
+            way: beginning.way,
+            redirect_uri: beginning.redirect_uri,
+            state: beginning.state,
+        };
+        match usable(&beginning.config).and_then(|config| C::begin(config, asked)) {
+            Ok(begun) => begun.into_wire(),
+            Err(denial) => redirection::Begun::Denied(denial.into_wire()),
+        }
+    }
+
+    fn complete(completion: redirection::Completion) -> redirection::Outcome {
+        report_panics();
+        let answer = usable(&completion.config).and_then(|config| {
+            let memory = serde_json::from_str(&completion.memory)
+                .map_err(|_| Denial::unavailable("the memory is not JSON"))?;
+            let came = Completion {
+                redirect_uri: completion.redirect_uri,
+                parameters: Parameters::new(completion.parameters),
+                memory,
+            };
+            C::complete(config, came)
+        });
+        match answer {
+            Ok(completed) => completed.into_wire(),
+            Err(denial) => redirection::Outcome::Denied(denial.into_wire()),
+        }
+    }
+
+    fn present(
+        presentation: presenting::Presentation,
+    ) -> Result<outcomes::Assertion, outcomes::Denial> {
+        report_panics();
+        usable(&presentation.config)
+            .and_then(|config| C::present(config, presentation.token))
+            .map(crate::Assertion::into_wire)
+            .map_err(Denial::into_wire)
+    }
+
+    fn logout(notice: redirection::Notice) -> Result<redirection::Ended, outcomes::Denial> {
+        report_panics();
+        usable(&notice.config)
+            .and_then(|config| C::logout(config, Parameters::new(notice.parameters)))
+            .map(|subject| redirection::Ended { subject })
+            .map_err(Denial::into_wire)
+    }
+}
+
+impl<C: TokenConnector> token_connector::Guest for Component<C> {
+    fn describe() -> types::Description {
+        report_panics();
+        C::describe().into_wire()
+    }
+
+    fn check(config: String) -> Result<(), types::ConfigError> {
+        report_panics();
+        let config = config_from(&config).map_err(ConfigError::into_wire)?;
+        C::check(&config).map_err(ConfigError::into_wire)
+    }
+
+    fn present(
+        presentation: presenting::Presentation,
+    ) -> Result<outcomes::Assertion, outcomes::Denial> {
+        report_panics();
+        usable(&presentation.config)
+            .and_then(|config| C::present(config, presentation.token))
+            .map(crate::Assertion::into_wire)
+            .map_err(Denial::into_wire)
+    }
+}
+
+/// Reads a configuration in the middle of a login.
+fn usable<C: DeserializeOwned>(text: &str) -> Result<C, Denial> {
+    config_from(text).map_err(|error| Denial::unavailable(error.message))
 }
 
 /// Reads a configuration. The host has checked it by the schema, so this fails only where schema

@@ -14,6 +14,7 @@ pub struct Description {
     proves: Proof,
     config_schema: Value,
     secret_fields: Vec<String>,
+    server_fields: Vec<String>,
     capabilities: Vec<Capability>,
 }
 
@@ -32,6 +33,7 @@ impl Description {
             proves: Proof::Subject,
             config_schema: json!({"type": "object", "additionalProperties": false}),
             secret_fields: Vec::new(),
+            server_fields: Vec::new(),
             capabilities: Vec::new(),
         }
     }
@@ -55,6 +57,13 @@ impl Description {
         self
     }
 
+    /// The properties of the configuration that are URLs of servers it talks to, or lists of
+    /// such: what a connector's owner allows it to reach.
+    pub fn server_fields<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.server_fields = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The capabilities it cannot do without.
     pub fn needs(mut self, capabilities: impl IntoIterator<Item = Capability>) -> Self {
         self.capabilities = capabilities.into_iter().collect();
@@ -69,6 +78,7 @@ impl Description {
             proves: self.proves,
             config_schema: self.config_schema.to_string(),
             secret_fields: self.secret_fields,
+            server_fields: self.server_fields,
             capabilities: self.capabilities,
         }
     }

@@ -1,7 +1,7 @@
 //! Write plugins for Archstone in Rust.
 //!
 //! A plugin proves who somebody is; the host decides what that means. This crate is the contract
-//! of `wit/0.1.0` in the clothes of Rust: a trait to implement, a macro to export it, and one
+//! of `wit/0.2.0` in the clothes of Rust: a trait for each world, a macro to export it, and one
 //! module for each capability.
 //!
 //! ```ignore
@@ -54,6 +54,7 @@ pub mod bindings;
 pub mod component;
 
 mod auth_method;
+mod connector;
 mod description;
 mod outcome;
 
@@ -67,6 +68,9 @@ pub mod signatures;
 pub mod state;
 
 pub use auth_method::{Account, AuthMethod, Step};
+pub use connector::{
+    Beginning, Begun, Completed, Completion, Parameters, RedirectConnector, TokenConnector, Way,
+};
 pub use description::{Capability, ConfigError, Description, Proof};
 pub use outcome::{Assertion, Challenge, Denial, Outcome, Reason};
 
@@ -76,7 +80,35 @@ macro_rules! export {
     ($method:ty) => {
         const _: () = {
             type Exported = $crate::component::Component<$method>;
-    $crate::bindings::export_component!(Exported with_types_in $crate::bindings);
+            $crate::bindings::export_auth_method_component!(
+                Exported with_types_in $crate::bindings
+            );
+        };
+    };
+}
+
+/// Makes a type that implements [`RedirectConnector`] the plugin that this crate builds.
+#[macro_export]
+macro_rules! export_redirect_connector {
+    ($connector:ty) => {
+        const _: () = {
+            type Exported = $crate::component::Component<$connector>;
+            $crate::bindings::redirect_connector::export_redirect_connector_component!(
+                Exported with_types_in $crate::bindings::redirect_connector
+            );
+        };
+    };
+}
+
+/// Makes a type that implements [`TokenConnector`] the plugin that this crate builds.
+#[macro_export]
+macro_rules! export_token_connector {
+    ($connector:ty) => {
+        const _: () = {
+            type Exported = $crate::component::Component<$connector>;
+            $crate::bindings::token_connector::export_token_connector_component!(
+                Exported with_types_in $crate::bindings::token_connector
+            );
         };
     };
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::bindings::archstone::plugin::authentication as wire;
-pub use crate::bindings::archstone::plugin::authentication::Reason;
+pub use crate::bindings::archstone::plugin::outcomes::Reason;
+use crate::bindings::archstone::plugin::{authentication as wire, outcomes};
 
 /// What a step found.
 #[derive(Debug, Clone)]
@@ -40,6 +40,13 @@ impl Assertion {
     pub fn claims(mut self, claims: Value) -> Self {
         self.claims = claims;
         self
+    }
+
+    pub(crate) fn into_wire(self) -> outcomes::Assertion {
+        outcomes::Assertion {
+            subject: self.subject,
+            claims: self.claims.to_string(),
+        }
     }
 }
 
@@ -94,8 +101,8 @@ impl Denial {
         Self::new(Reason::Unavailable, detail)
     }
 
-    pub(crate) fn into_wire(self) -> wire::Denial {
-        wire::Denial {
+    pub(crate) fn into_wire(self) -> outcomes::Denial {
+        outcomes::Denial {
             reason: self.reason,
             detail: self.detail,
         }
@@ -112,20 +119,17 @@ impl Outcome {
     pub(crate) fn into_wire(self) -> wire::Outcome {
         match self {
             Self::Verified => wire::Outcome::Verified,
-            Self::Asserted(assertion) => wire::Outcome::Asserted(wire::Assertion {
-                subject: assertion.subject,
-                claims: assertion.claims.to_string(),
-            }),
+            Self::Asserted(assertion) => wire::Outcome::Asserted(assertion.into_wire()),
             Self::Challenged(challenge) => wire::Outcome::Challenged(wire::Challenge {
                 message: challenge.message.to_string(),
                 memory: challenge.memory.to_string(),
-                expires_in: challenge
-                    .expires_in
-                    .as_secs()
-                    .try_into()
-                    .unwrap_or(u32::MAX),
+                expires_in: seconds(challenge.expires_in),
             }),
             Self::Denied(denial) => wire::Outcome::Denied(denial.into_wire()),
         }
     }
+}
+
+pub(crate) fn seconds(time: Duration) -> u32 {
+    time.as_secs().try_into().unwrap_or(u32::MAX)
 }

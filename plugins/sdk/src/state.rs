@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 pub use crate::bindings::archstone::plugin::state::StateError;
-use crate::{Denial, bindings::archstone::plugin::state};
+use crate::{Denial, bindings::archstone::plugin::state, outcome::seconds};
 
 /// Keeps a value, in place of one that had this key.
 ///
@@ -28,10 +28,6 @@ pub fn take(key: &str) -> Result<Option<String>, StateError> {
 /// As for [`put`].
 pub fn put_if_absent(key: &str, value: &str, time_to_live: Duration) -> Result<bool, StateError> {
     state::put_if_absent(key, value, seconds(time_to_live))
-}
-
-fn seconds(time: Duration) -> u32 {
-    time.as_secs().try_into().unwrap_or(u32::MAX)
 }
 
 impl From<StateError> for Denial {

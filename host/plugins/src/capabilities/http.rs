@@ -5,6 +5,7 @@
 //! connected to.
 
 use std::{
+    collections::BTreeSet,
     fmt, fs,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -51,12 +52,15 @@ const HOSTS_HEADERS: [&str; 12] = [
 pub(crate) struct HttpClient {
     client: Client,
     grant: HttpGrant,
+    /// Origins that a connector's owner named. Networks that are not public are out of their
+    /// reach, whatever the operator allows for origins of its own.
+    named: BTreeSet<Origin>,
 }
 
 impl HttpClient {
     /// # Errors
     /// [`PrepareError::BadSettings`] if the CA file cannot be read or is none.
-    pub fn new(grant: HttpGrant) -> Result<Self, PrepareError> {
+    pub fn new(grant: HttpGrant, named: BTreeSet<Origin>) -> Result<Self, PrepareError> {
         let refused = |reason: String| PrepareError::BadSettings { reason };
         let mut builder = Client::builder()
             .no_proxy()
@@ -66,6 +70,7 @@ impl HttpClient {
             .timeout(Duration::from_millis(grant.timeout_ms))
             .user_agent(concat!("archstone/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(CheckedResolver {
+                hosts: grant.origins.iter().filter_map(Origin::host).collect(),
                 allowed: grant.private_networks.clone(),
             }));
         if let Some(path) = &grant.ca_file {
@@ -81,7 +86,11 @@ impl HttpClient {
         let client = builder
             .build()
             .map_err(|error| refused(format!("`grant.http`: {error}")))?;
-        Ok(Self { client, grant })
+        Ok(Self {
+            client,
+            grant,
+            named,
+        })
     }
 
     pub fn max_requests(&self) -> u32 {
@@ -101,15 +110,19 @@ impl HttpClient {
             ));
         }
         let origin = Origin::of(&url).ok_or_else(|| invalid("this is no http or https URL"))?;
-        if !self.grant.origins.contains(&origin) {
+        let networks = if self.grant.origins.contains(&origin) {
+            self.grant.private_networks.as_slice()
+        } else if self.named.contains(&origin) {
+            &[]
+        } else {
             return Err(HttpError::OriginNotGranted);
-        }
+        };
         let address = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             _ => None,
         };
-        if address.is_some_and(|address| !may_connect(address, &self.grant.private_networks)) {
+        if address.is_some_and(|address| !may_connect(address, networks)) {
             return Err(HttpError::AddressNotAllowed);
         }
         let mut built = reqwest::Request::new(method, url);
@@ -218,12 +231,17 @@ impl std::error::Error for AddressRefused {}
 /// Resolves names with the system's resolver and gives only addresses that may be connected to.
 /// The connector connects to these and asks nobody again.
 struct CheckedResolver {
+    /// The hosts that may have an address in the networks below.
+    hosts: BTreeSet<String>,
     allowed: Vec<IpNet>,
 }
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = self.allowed.clone();
+        let allowed = match self.hosts.contains(name.as_str()) {
+            true => self.allowed.clone(),
+            false => Vec::new(),
+        };
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let fit: Vec<SocketAddr> = found

@@ -15,13 +15,61 @@ use wasmtime::{
 pub(crate) use ambient::LOG_MESSAGES;
 pub(crate) use http::HttpClient;
 
-use crate::{Grants, PrepareError, bindings::archstone::plugin as imports, call::Call};
+use crate::{
+    Grants, PrepareError,
+    bindings::{archstone::plugin as current, v0_1},
+    call::Call,
+};
 
 /// The most that a plugin hands over to a host function at once.
 pub(crate) const LARGEST_INPUT: usize = 1 << 20;
 
 const PACKAGE: &str = "archstone:plugin/";
-const VERSION: &str = "@0.1.0";
+
+/// Links one interface of one version of the contract; nothing for one that version does not have.
+macro_rules! link_interface {
+    ($version:path, $linker:expr, $interface:expr) => {{
+        use $version as imports;
+        let linker: &mut Linker<Call> = $linker;
+        match $interface {
+            // Types alone: there is nothing to call.
+            "types" | "outcomes" | "authentication" | "redirection" | "presenting" => Some(Ok(())),
+            "clock" => Some(imports::clock::add_to_linker::<_, HasSelf<Call>>(
+                linker,
+                |call| call,
+            )),
+            "random" => Some(imports::random::add_to_linker::<_, HasSelf<Call>>(
+                linker,
+                |call| call,
+            )),
+            "log" => Some(imports::log::add_to_linker::<_, HasSelf<Call>>(
+                linker,
+                |call| call,
+            )),
+            "secrets" => Some(imports::secrets::add_to_linker::<_, HasSelf<Call>>(
+                linker,
+                |call| call,
+            )),
+            "state" => Some(imports::state::add_to_linker::<_, HasSelf<Call>>(
+                linker,
+                |call| call,
+            )),
+            "signatures" => Some(imports::signatures::add_to_linker::<_, HasSelf<Call>>(
+                linker,
+                |call| call,
+            )),
+            "http" => Some(imports::http::add_to_linker::<_, HasSelf<Call>>(
+                linker,
+                |call| call,
+            )),
+            "credentials" => Some(imports::credentials::add_to_linker::<_, HasSelf<Call>>(
+                linker,
+                |call| call,
+            )),
+            _ => None,
+        }
+    }};
+}
 
 /// Links what the component imports and was granted.
 ///
@@ -35,47 +83,41 @@ pub(crate) fn link(
 ) -> Result<Linker<Call>, PrepareError> {
     let mut linker = Linker::new(engine);
     for (import, _) in component.component_type().imports(engine) {
-        link_one(&mut linker, import, grants)?;
+        let (interface, version) = import
+            .strip_prefix(PACKAGE)
+            .and_then(|rest| rest.split_once('@'))
+            .unwrap_or_default();
+        granted(interface, grants)?;
+        let linked = match version {
+            "0.2.0" => link_interface!(current, &mut linker, interface),
+            "0.1.0" => link_interface!(v0_1::archstone::plugin, &mut linker, interface),
+            _ => None,
+        };
+        match linked {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                return Err(PrepareError::WrongWorld {
+                    reason: format!("{error:#}"),
+                });
+            }
+            None => {
+                return Err(PrepareError::UnknownImport {
+                    import: import.to_owned(),
+                });
+            }
+        }
     }
     Ok(linker)
 }
 
-fn link_one(linker: &mut Linker<Call>, import: &str, grants: &Grants) -> Result<(), PrepareError> {
-    let interface = import
-        .strip_prefix(PACKAGE)
-        .and_then(|rest| rest.strip_suffix(VERSION))
-        .unwrap_or_default();
-    let linked = match interface {
-        // Types alone: there is nothing to call.
-        "types" | "authentication" => Ok(()),
-
-        // Always granted: these reach the plugin's own things only.
-        "clock" => imports::clock::add_to_linker::<_, HasSelf<Call>>(linker, |call| call),
-        "random" => imports::random::add_to_linker::<_, HasSelf<Call>>(linker, |call| call),
-        "log" => imports::log::add_to_linker::<_, HasSelf<Call>>(linker, |call| call),
-        "secrets" => imports::secrets::add_to_linker::<_, HasSelf<Call>>(linker, |call| call),
-        "state" => imports::state::add_to_linker::<_, HasSelf<Call>>(linker, |call| call),
-        "signatures" => imports::signatures::add_to_linker::<_, HasSelf<Call>>(linker, |call| call),
-
-        // Granted by the operator.
-        "http" if grants.http.is_some() => {
-            imports::http::add_to_linker::<_, HasSelf<Call>>(linker, |call| call)
-        }
-        "credentials" if !grants.credentials.is_empty() => {
-            imports::credentials::add_to_linker::<_, HasSelf<Call>>(linker, |call| call)
-        }
-        "http" => return Err(not_granted("http")),
-        "credentials" => return Err(not_granted("credentials")),
-
-        _ => {
-            return Err(PrepareError::UnknownImport {
-                import: import.to_owned(),
-            });
-        }
-    };
-    linked.map_err(|error| PrepareError::WrongWorld {
-        reason: format!("{error:#}"),
-    })
+/// Refuses what is the operator's to grant and was not. All else reaches the plugin's own things
+/// only.
+fn granted(interface: &str, grants: &Grants) -> Result<(), PrepareError> {
+    match interface {
+        "http" if grants.http.is_none() => Err(not_granted("http")),
+        "credentials" if grants.credentials.is_empty() => Err(not_granted("credentials")),
+        _ => Ok(()),
+    }
 }
 
 /// The error for a capability that is the operator's to grant, with how to grant it.

@@ -46,7 +46,7 @@ impl state::Host for Call {
 
 impl Call {
     fn scope(&self) -> String {
-        format!("plugin/{}", self.granted.method)
+        format!("plugin/{}", self.granted.namespace)
     }
 
     /// Keys are stored as digests: databases compare text in ways of their own (case, trailing

@@ -2,10 +2,10 @@
 
 use std::{fs, time::Instant};
 
-use archstone_plugins::{Digest, PrepareError};
+use archstone_plugins::{Digest, PrepareError, Step};
 use serde_json::json;
 
-use crate::guests::{Bench, component, settings};
+use crate::guests::{Bench, asserted, component, refusal, settings};
 
 async fn refused(artifact: Vec<u8>, with: serde_json::Value) -> PrepareError {
     let bench = Bench::new();
@@ -118,4 +118,41 @@ async fn a_second_start_does_not_compile_again() {
     fs::write(&compiled, b"damaged").unwrap();
     start().await;
     assert!(fs::metadata(&compiled).unwrap().len() > 1000);
+}
+
+/// What was built against an earlier version of the contract goes on working, with all that it
+/// could use.
+#[tokio::test]
+async fn a_plugin_of_version_0_1_0_serves() {
+    let bench = Bench::new();
+    let with = json!({
+        "config": {"pin": "1234"},
+        "grant": {"http": {"origins": ["https://granted.example"]}},
+    });
+    bench.serve("old", component("contract-0-1"), with).await;
+    let payload = json!({"name": "ada", "pin": "1234"});
+    let step = Step::new(payload);
+    let assertion = asserted(bench.registry.authenticate("old", step).await);
+    assert_eq!(assertion.subject, "ada");
+    let claims = json!({
+        "now": 1_800_000_000, "random": 8, "first": true, "taken": "here", "refused": true,
+        "digest": 32,
+    });
+    assert_eq!(serde_json::Value::Object(assertion.claims), claims);
+    let wrong = Step::new(json!({"name": "ada", "pin": "4321"}));
+    let refused = bench.registry.authenticate("old", wrong).await;
+    assert_eq!(refusal(refused), "rejected");
+    let error = bench
+        .registry
+        .prepare(
+            "old",
+            component("contract-0-1"),
+            settings(json!({
+                "config": {"pin": "1"},
+                "grant": {"http": {"origins": ["https://granted.example"]}},
+            })),
+        )
+        .await
+        .unwrap_err();
+    assert!(matches!(error, PrepareError::ConfigRefused { pointer, .. } if pointer == "/pin"));
 }

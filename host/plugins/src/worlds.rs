@@ -1,0 +1,164 @@
+//! The worlds of the contract, in every published version: which one a component is of, and what
+//! all of them export. What differs between versions ends here; the rest of the host speaks the
+//! newest.
+
+use wasmtime::{
+    Engine, Store,
+    component::{Component, Linker},
+};
+
+use crate::{
+    PrepareError,
+    bindings::{
+        self, archstone::plugin::authentication as wire, archstone::plugin::types,
+        redirect_connector::RedirectConnectorPre, token_connector::TokenConnectorPre, v0_1,
+    },
+    call::Call,
+};
+
+/// What a plugin is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A method of `POST /v3/auth/tokens`.
+    AuthMethod,
+    /// Connectors to identity providers where people log in.
+    RedirectConnector,
+    /// Connectors that know workloads by the tokens their platform gives them.
+    TokenConnector,
+}
+
+impl Kind {
+    /// Whether it serves connectors, each with a configuration of its own, and is none itself.
+    pub fn is_connector(self) -> bool {
+        self != Self::AuthMethod
+    }
+}
+
+/// A component linked and ready to be instantiated, as a plugin of its world.
+pub(crate) enum World {
+    MethodOf0_1(v0_1::AuthMethodPre<Call>),
+    Method(bindings::AuthMethodPre<Call>),
+    Redirect(RedirectConnectorPre<Call>),
+    Token(TokenConnectorPre<Call>),
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World({:?})", self.kind())
+    }
+}
+
+impl World {
+    /// Tells the world by what the component exports, and the version by what it imports.
+    pub fn new(
+        engine: &Engine,
+        component: &Component,
+        linker: &Linker<Call>,
+    ) -> Result<Self, PrepareError> {
+        let wrong = |error: wasmtime::Error| PrepareError::WrongWorld {
+            reason: format!("{error:#}"),
+        };
+        let kind = component.component_type();
+        let exports = |name: &str| kind.exports(engine).any(|(export, _)| export == name);
+        let first_version = kind
+            .imports(engine)
+            .any(|(import, _)| import.ends_with("@0.1.0"));
+        let pre = linker.instantiate_pre(component).map_err(wrong)?;
+        if exports("authenticate") && first_version {
+            v0_1::AuthMethodPre::new(pre).map(Self::MethodOf0_1)
+        } else if exports("authenticate") {
+            bindings::AuthMethodPre::new(pre).map(Self::Method)
+        } else if exports("begin") {
+            RedirectConnectorPre::new(pre).map(Self::Redirect)
+        } else if exports("present") {
+            TokenConnectorPre::new(pre).map(Self::Token)
+        } else {
+            return Err(PrepareError::WrongWorld {
+                reason: "it exports neither `authenticate`, `begin` nor `present`".to_owned(),
+            });
+        }
+        .map_err(wrong)
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::MethodOf0_1(_) | Self::Method(_) => Kind::AuthMethod,
+            Self::Redirect(_) => Kind::RedirectConnector,
+            Self::Token(_) => Kind::TokenConnector,
+        }
+    }
+
+    pub async fn describe(&self, store: &mut Store<Call>) -> wasmtime::Result<types::Description> {
+        Ok(match self {
+            Self::MethodOf0_1(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_describe(store).await?.into()
+            }
+            Self::Method(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_describe(store).await?
+            }
+            Self::Redirect(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_describe(store).await?
+            }
+            Self::Token(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_describe(store).await?
+            }
+        })
+    }
+
+    #[allow(clippy::ptr_arg)] // as the generated bindings take it
+    pub async fn check(
+        &self,
+        store: &mut Store<Call>,
+        config: &String,
+    ) -> wasmtime::Result<Result<(), types::ConfigError>> {
+        Ok(match self {
+            Self::MethodOf0_1(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let checked = instance.call_check(store, config).await?;
+                checked.map_err(Into::into)
+            }
+            Self::Method(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_check(store, config).await?
+            }
+            Self::Redirect(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_check(store, config).await?
+            }
+            Self::Token(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_check(store, config).await?
+            }
+        })
+    }
+
+    /// One step of a login, in the one world that has steps.
+    pub async fn authenticate(
+        &self,
+        store: &mut Store<Call>,
+        step: wire::Step,
+    ) -> wasmtime::Result<wire::Outcome> {
+        match self {
+            Self::MethodOf0_1(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let outcome = instance.call_authenticate(store, &step.into()).await?;
+                Ok(outcome.into())
+            }
+            Self::Method(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_authenticate(store, &step).await
+            }
+            Self::Redirect(_) | Self::Token(_) => Err(self.has_no("steps of a login")),
+        }
+    }
+
+    /// The error for what this world does not have. The registry never asks.
+    pub fn has_no(&self, what: &str) -> wasmtime::Error {
+        wasmtime::Error::msg(format!("a plugin of kind {:?} has no {what}", self.kind()))
+    }
+}
