@@ -15,3 +15,33 @@ CREATE TABLE IF NOT EXISTS archstone_state (
     PRIMARY KEY (scope, name),
     KEY ix_archstone_state_expires (expires_at_int)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;
+
+CREATE TABLE IF NOT EXISTS archstone_connector (
+    id VARCHAR(64) NOT NULL PRIMARY KEY,
+    domain_id VARCHAR(64) NOT NULL,
+    name VARCHAR(255) NOT NULL,
+    plugin VARCHAR(64) NOT NULL,
+    idp_id VARCHAR(64) NOT NULL,
+    protocol_id VARCHAR(64) NOT NULL,
+    mapping_id VARCHAR(64) NOT NULL,
+    config MEDIUMTEXT NOT NULL,
+    sealed_secrets MEDIUMTEXT NOT NULL,
+    key_hash VARCHAR(64) NOT NULL,
+    redirect_uris MEDIUMTEXT NOT NULL,
+    enabled TINYINT(1) NOT NULL,
+    revision BIGINT NOT NULL,
+    created_at_int BIGINT NOT NULL,
+    updated_at_int BIGINT NOT NULL,
+    UNIQUE KEY ux_archstone_connector_name (domain_id, name),
+    UNIQUE KEY ux_archstone_connector_way (idp_id, protocol_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;
+
+CREATE TABLE IF NOT EXISTS archstone_origin_revocation (
+    id VARCHAR(64) NOT NULL PRIMARY KEY,
+    idp_id VARCHAR(64),
+    protocol_id VARCHAR(64),
+    method VARCHAR(64),
+    issued_from_int BIGINT NOT NULL,
+    issued_until_int BIGINT NOT NULL,
+    KEY ix_archstone_origin_revocation_until (issued_until_int)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;

@@ -17,3 +17,35 @@ CREATE TABLE IF NOT EXISTS archstone_state (
 );
 
 CREATE INDEX IF NOT EXISTS ix_archstone_state_expires ON archstone_state (expires_at_int);
+
+CREATE TABLE IF NOT EXISTS archstone_connector (
+    id VARCHAR(64) NOT NULL PRIMARY KEY,
+    domain_id VARCHAR(64) NOT NULL,
+    name VARCHAR(255) NOT NULL,
+    plugin VARCHAR(64) NOT NULL,
+    idp_id VARCHAR(64) NOT NULL,
+    protocol_id VARCHAR(64) NOT NULL,
+    mapping_id VARCHAR(64) NOT NULL,
+    config TEXT NOT NULL,
+    sealed_secrets TEXT NOT NULL,
+    key_hash VARCHAR(64) NOT NULL,
+    redirect_uris TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    revision BIGINT NOT NULL,
+    created_at_int BIGINT NOT NULL,
+    updated_at_int BIGINT NOT NULL,
+    UNIQUE (domain_id, name),
+    UNIQUE (idp_id, protocol_id)
+);
+
+CREATE TABLE IF NOT EXISTS archstone_origin_revocation (
+    id VARCHAR(64) NOT NULL PRIMARY KEY,
+    idp_id VARCHAR(64),
+    protocol_id VARCHAR(64),
+    method VARCHAR(64),
+    issued_from_int BIGINT NOT NULL,
+    issued_until_int BIGINT NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS ix_archstone_origin_revocation_until
+    ON archstone_origin_revocation (issued_until_int);

@@ -2,6 +2,7 @@
 //! refusal and write. Nothing secret is ever a field.
 
 use archstone_model::{
+    connector::Connector,
     entity::Entity,
     id::UserId,
     role::{Actor, Assignment, Target},
@@ -105,6 +106,18 @@ impl Identity {
             methods = methods.join(","),
         );
         metrics::counter!("archstone_logins_total", "outcome" => "success").increment(1);
+    }
+
+    /// Sessions that ended because the identity provider said that somebody logged out.
+    pub(crate) fn audit_logout(&self, connector: &Connector, subject: &str) {
+        tracing::info!(
+            target: "archstone::audit",
+            event_type = "activity",
+            action = "logout",
+            outcome = "success",
+            connector = %connector.id,
+            subject,
+        );
     }
 
     /// A login that gave no token: refused, or waiting for a further step or method.

@@ -440,7 +440,7 @@ impl Identity {
     }
 
     /// What a client gave, as a mapping. Members may be spelt with `-` or `:` for `_`.
-    fn checked_mapping(&self, id: MappingId, given: &Extra) -> Result<Mapping> {
+    pub(crate) fn checked_mapping(&self, id: MappingId, given: &Extra) -> Result<Mapping> {
         let mut members: Extra = given
             .iter()
             .map(|(name, value)| (name.replace(['-', ':'], "_"), value.clone()))

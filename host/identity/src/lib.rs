@@ -14,6 +14,7 @@ mod bootstrap;
 mod caller;
 mod catalog;
 mod client_certificate;
+mod connectors;
 mod credentials;
 mod domain_configs;
 mod domains;
@@ -60,6 +61,10 @@ pub use crate::{
     caller::{Caller, RequestLine},
     catalog::{CatalogEndpoint, CatalogService},
     client_certificate::{ClientCertificate, UnusableCertificate},
+    connectors::{
+        Arrival, BegunLogin, ConnectorChange, ConnectorCreation, ConnectorDetails, DeviceLogin,
+        DeviceProgress, Finished, Purpose, Trial, TrialRule,
+    },
     credentials::{Credential, CredentialCreation},
     domains::DomainCreation,
     ec2_credentials::Ec2Credential,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use archstone_model::{
+    connector::OriginRevocation,
     entity::Entity,
     id::{DomainId, ProjectId, RoleId, UserId},
     policy::Target,
@@ -16,6 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     Caller, Error, Identity, Result,
+    authentication::is_of_a_plugin,
     subject::{
         Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope, UserRef,
         ValidToken,
@@ -138,7 +140,24 @@ impl Identity {
         if events.iter().any(|event| event.matches(&subject)) {
             return Err(no_token("the token is revoked"));
         }
-        Ok(())
+        self.refuse_revoked_origin(token).await
+    }
+
+    /// Refuses a token that came by a connector or a plugin's method whose tokens ended. Those of
+    /// built-in methods never do for that reason, and cost nothing here.
+    async fn refuse_revoked_origin(&self, token: &ValidToken) -> Result<()> {
+        let origin = token.federation.as_ref();
+        if origin.is_none() && !token.methods.iter().any(|method| is_of_a_plugin(method)) {
+            return Ok(());
+        }
+        let provider = origin.map(|origin| (&origin.identity_provider, &origin.protocol));
+        let at = token.issued_at;
+        let revocations = self.store.origin_revocations_covering(at).await?;
+        let ended = |it: &OriginRevocation| it.covers(provider, &token.methods, at);
+        match revocations.iter().any(ended) {
+            true => Err(no_token("what came by this connector or method is revoked")),
+            false => Ok(()),
+        }
     }
 
     /// Turns what a token says into what it means now.

@@ -37,6 +37,8 @@ pub enum Entity {
     Consumer,
     RequestToken,
     AccessToken,
+    Connector,
+    Plugin,
 }
 
 impl Entity {
@@ -74,6 +76,8 @@ impl Entity {
             Self::Consumer => "consumer",
             Self::RequestToken => "request token",
             Self::AccessToken => "access token",
+            Self::Connector => "connector",
+            Self::Plugin => "plugin",
         }
     }
 }

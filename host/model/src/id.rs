@@ -108,6 +108,7 @@ ids! {
     ConsumerId,
     RequestTokenId,
     AccessTokenId,
+    ConnectorId,
 }
 
 impl DomainId {

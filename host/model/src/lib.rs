@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod catalog_url;
 pub mod clock;
+pub mod connector;
 pub mod credential;
 pub mod domain_config;
 pub mod endpoint_filter;

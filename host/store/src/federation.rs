@@ -84,21 +84,7 @@ impl Store {
             if let Some(domain) = domain {
                 projects::insert(tx, domain).await?;
             }
-            let insert = Query::insert()
-                .into_table("identity_provider")
-                .columns(["id", "enabled", "description", "domain_id", "authorization_ttl"])
-                .values_panic([
-                    provider.id.as_str().into(),
-                    provider.enabled.into(),
-                    provider.description.as_deref().into(),
-                    provider.domain_id.as_str().into(),
-                    provider.authorization_ttl.into(),
-                ])
-                .to_owned();
-            tx.execute(&insert).await.on_duplicate(Entity::IdentityProvider, || {
-                format!("Duplicate entry: {}", provider.id)
-            })?;
-            set_remote_ids(tx, &provider.id, &provider.remote_ids).await?;
+            insert_provider(tx, provider).await?;
         })
     }
 
@@ -173,19 +159,7 @@ impl Store {
     pub async fn create_protocol(&self, protocol: &Protocol) -> Result<()> {
         write!(self, tx => {
             load_provider(tx, &protocol.idp_id).await?;
-            let insert = Query::insert()
-                .into_table("federation_protocol")
-                .columns(["id", "idp_id", "mapping_id", "remote_id_attribute"])
-                .values_panic([
-                    protocol.id.as_str().into(),
-                    protocol.idp_id.as_str().into(),
-                    protocol.mapping_id.as_str().into(),
-                    protocol.remote_id_attribute.as_deref().into(),
-                ])
-                .to_owned();
-            tx.execute(&insert).await.on_duplicate(Entity::Protocol, || {
-                format!("Duplicate entry found with ID {}", protocol.id)
-            })?;
+            insert_protocol(tx, protocol).await?;
         })
     }
 
@@ -239,6 +213,51 @@ impl Store {
     }
 }
 
+pub(crate) async fn insert_provider(tx: &mut Session, provider: &IdentityProvider) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("identity_provider")
+        .columns([
+            "id",
+            "enabled",
+            "description",
+            "domain_id",
+            "authorization_ttl",
+        ])
+        .values_panic([
+            provider.id.as_str().into(),
+            provider.enabled.into(),
+            provider.description.as_deref().into(),
+            provider.domain_id.as_str().into(),
+            provider.authorization_ttl.into(),
+        ])
+        .to_owned();
+    tx.execute(&insert)
+        .await
+        .on_duplicate(Entity::IdentityProvider, || {
+            format!("Duplicate entry: {}", provider.id)
+        })?;
+    set_remote_ids(tx, &provider.id, &provider.remote_ids).await
+}
+
+pub(crate) async fn insert_protocol(tx: &mut Session, protocol: &Protocol) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("federation_protocol")
+        .columns(["id", "idp_id", "mapping_id", "remote_id_attribute"])
+        .values_panic([
+            protocol.id.as_str().into(),
+            protocol.idp_id.as_str().into(),
+            protocol.mapping_id.as_str().into(),
+            protocol.remote_id_attribute.as_deref().into(),
+        ])
+        .to_owned();
+    let inserted = tx.execute(&insert).await;
+    inserted
+        .on_duplicate(Entity::Protocol, || {
+            format!("Duplicate entry found with ID {}", protocol.id)
+        })
+        .map(drop)
+}
+
 /// Deletes the identity providers whose users live in a domain.
 pub(crate) async fn delete_providers_of_domain(tx: &mut Session, id: &DomainId) -> Result<()> {
     let mut query = select_providers();
@@ -250,9 +269,18 @@ pub(crate) async fn delete_providers_of_domain(tx: &mut Session, id: &DomainId) 
 }
 
 /// Deletes an identity provider with all that hangs on it; says whether there was one.
-async fn delete_provider(tx: &mut Session, id: &str) -> Result<bool> {
+pub(crate) async fn delete_provider(tx: &mut Session, id: &str) -> Result<bool> {
     forget_accounts(tx, id, None).await?;
+    let own_mappings = Query::select()
+        .column("mapping_id")
+        .from("archstone_connector")
+        .and_where(Expr::col("idp_id").eq(id))
+        .to_owned();
+    for row in tx.fetch_all(&own_mappings).await? {
+        delete_where(tx, "mapping", "id", &row.text("mapping_id")?).await?;
+    }
     for table in [
+        "archstone_connector",
         "expiring_user_group_membership",
         "federation_protocol",
         "idp_remote_ids",

@@ -7,6 +7,7 @@
 mod application_credentials;
 mod assignments;
 mod catalog;
+mod connectors;
 mod credentials;
 mod database;
 mod domain_configs;
@@ -20,6 +21,7 @@ mod groups;
 mod limits;
 mod mappings;
 mod oauth1;
+mod origin_revocations;
 mod passwords;
 mod plugin_state;
 mod policies;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     Error, Result, Store,
+    database::Session,
     error::OnDuplicate,
     row::{Row, from_json},
     users::delete_where,
@@ -37,18 +38,7 @@ impl Store {
     /// `Conflict` where the id is taken.
     pub async fn create_mapping(&self, mapping: &Mapping) -> Result<()> {
         write!(self, tx => {
-            let insert = Query::insert()
-                .into_table("mapping")
-                .columns(["id", "rules", "schema_version"])
-                .values_panic([
-                    mapping.id.as_str().into(),
-                    as_stored(&mapping.rules).into(),
-                    mapping.schema_version.as_str().into(),
-                ])
-                .to_owned();
-            tx.execute(&insert).await.on_duplicate(Entity::Mapping, || {
-                format!("Duplicate entry found with ID {}", mapping.id)
-            })?;
+            insert_mapping(tx, mapping).await?;
         })
     }
 
@@ -63,13 +53,7 @@ impl Store {
             if tx.fetch_optional(&known).await?.is_none() {
                 return Err(Error::not_found(Entity::Mapping, mapping.id.as_str()));
             }
-            let update = Query::update()
-                .table("mapping")
-                .value("rules", as_stored(&mapping.rules))
-                .value("schema_version", mapping.schema_version.as_str())
-                .and_where(Expr::col("id").eq(mapping.id.as_str()))
-                .to_owned();
-            tx.execute(&update).await?;
+            update_mapping(tx, mapping).await?;
         })
     }
 
@@ -82,6 +66,34 @@ impl Store {
             }
         })
     }
+}
+
+pub(crate) async fn insert_mapping(tx: &mut Session, mapping: &Mapping) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("mapping")
+        .columns(["id", "rules", "schema_version"])
+        .values_panic([
+            mapping.id.as_str().into(),
+            as_stored(&mapping.rules).into(),
+            mapping.schema_version.as_str().into(),
+        ])
+        .to_owned();
+    let inserted = tx.execute(&insert).await;
+    inserted
+        .on_duplicate(Entity::Mapping, || {
+            format!("Duplicate entry found with ID {}", mapping.id)
+        })
+        .map(drop)
+}
+
+pub(crate) async fn update_mapping(tx: &mut Session, mapping: &Mapping) -> Result<()> {
+    let update = Query::update()
+        .table("mapping")
+        .value("rules", as_stored(&mapping.rules))
+        .value("schema_version", mapping.schema_version.as_str())
+        .and_where(Expr::col("id").eq(mapping.id.as_str()))
+        .to_owned();
+    tx.execute(&update).await.map(drop)
 }
 
 fn select() -> SelectStatement {

@@ -17,6 +17,9 @@ pub(crate) enum Dialect {
 /// The migration heads that Keystone 30 records: its expand and its contract branch.
 const KEYSTONE_30_HEADS: [&str; 2] = ["742c857f1dfb", "c88cdce8f248"];
 
+/// The table of Archstone's own that was added last: where it is, all are.
+const NEWEST_TABLE: &str = "archstone_origin_revocation";
+
 /// What is in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaState {
@@ -106,7 +109,7 @@ async fn state(session: &mut Session) -> Result<SchemaState> {
     }
     heads.sort();
     if heads == KEYSTONE_30_HEADS {
-        let archstone_tables = has_table(session, "archstone_state").await?;
+        let archstone_tables = has_table(session, NEWEST_TABLE).await?;
         Ok(SchemaState::Keystone30 { archstone_tables })
     } else {
         Ok(SchemaState::Other { heads })

@@ -15,8 +15,10 @@ use archstone_token::Federation;
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
-use super::{AuthRequest, DomainReference, Proof, UserReference, text};
-use crate::{Error, Identity, Result, federation::tell_what_is_missing};
+use super::{
+    AuthRequest, DomainReference, Proof, UserReference, confined::user_of_connector, text,
+};
+use crate::{Error, Identity, Result, connectors::Proven, federation::tell_what_is_missing};
 
 /// The names that the method is known by.
 pub(super) const METHODS: [&str; 4] = ["mapped", "saml2", "openid", "x509"];
@@ -50,12 +52,17 @@ impl Identity {
             provider: self.enabled_provider(&idp_id).await?,
             protocol_id,
         };
+        let proven = self.require_own_voice(&source, request).await?;
         self.require_own_remote_id(&source, &request.assertion)
             .await?;
         let (rules, mapping_id) = self.rules_of(&source).await?;
-        let mapped = rules
+        let mut mapped = rules
             .apply(&request.assertion)
             .map_err(|error| not_mapped(&mapping_id, error))?;
+        if let Some(proven) = proven {
+            self.confine(&proven.connector.domain_id, &mut mapped)
+                .await?;
+        }
         let groups = self.mapped_groups(&mapping_id, &mapped).await?;
         match mapped.user.kind {
             MappedUserKind::Local => {
@@ -64,9 +71,7 @@ impl Identity {
                 proof.add(method, user.id)
             }
             MappedUserKind::Ephemeral => {
-                let user_id = self
-                    .shadow(&source, &request.assertion, &mapped, &groups)
-                    .await?;
+                let user_id = self.shadow(&source, request, &mapped, &groups).await?;
                 self.provision(&source.provider, &user_id, &mapped, rules.version())
                     .await?;
                 proof.federation = Some(Federation {
@@ -76,6 +81,25 @@ impl Identity {
                 });
                 proof.add(method, user_id)
             }
+        }
+    }
+
+    /// Where a connector is the way to a provider, nobody else speaks for it, whatever a proxy says;
+    /// and a connector speaks for no other.
+    async fn require_own_voice<'a>(
+        &self,
+        source: &Source,
+        request: &'a AuthRequest,
+    ) -> Result<Option<&'a Proven>> {
+        let known = self
+            .connector_of(&source.provider.id, &source.protocol_id)
+            .await?;
+        match (known, &request.proven) {
+            (None, None) => Ok(None),
+            (Some(known), Some(proven)) if known.id == proven.connector.id => Ok(Some(proven)),
+            _ => Err(Error::unauthenticated(
+                "an assertion that does not come from the provider's own connector",
+            )),
         }
     }
 
@@ -203,11 +227,12 @@ impl Identity {
     async fn shadow(
         &self,
         source: &Source,
-        assertion: &Assertion,
+        request: &AuthRequest,
         mapped: &Mapped,
         groups: &[GroupId],
     ) -> Result<UserId> {
         let user = &mapped.user;
+        let assertion = &request.assertion;
         let name = user
             .name
             .clone()
@@ -223,7 +248,12 @@ impl Identity {
                         .to_owned(),
             })?;
         let id = user.id.as_ref().map(UserId::as_str);
-        let unique_id = quoted(id.filter(|id| !id.is_empty()).unwrap_or(&name));
+        // A name, or whatever a mapping takes for an id, may pass to somebody else; a connector's
+        // subject never does.
+        let unique_id = match &request.proven {
+            Some(proven) => quoted(&proven.subject),
+            None => quoted(id.filter(|id| !id.is_empty()).unwrap_or(&name)),
+        };
         let domain_id = match &user.domain {
             Some(domain) => self.mapped_domain(domain).await?,
             None => source.provider.domain_id.clone(),
@@ -232,7 +262,12 @@ impl Identity {
         self.login_domain(&DomainReference::Id(domain_id.clone()))
             .await?;
         let login = FederatedLogin {
-            new_id: public_id(&domain_id, &unique_id),
+            new_id: match &request.proven {
+                Some(proven) => {
+                    user_of_connector(&domain_id, &proven.connector.id, &proven.subject)
+                }
+                None => public_id(&domain_id, &unique_id),
+            },
             domain_id,
             account: FederatedAccount {
                 idp_id: source.provider.id.clone(),
@@ -279,7 +314,7 @@ pub(super) fn local_user(user: &MappedUser) -> Result<UserReference> {
 }
 
 /// The id of a user whom another system knows by `unique_id`, the same wherever it is worked out.
-fn public_id(domain_id: &DomainId, unique_id: &str) -> UserId {
+pub(super) fn public_id(domain_id: &DomainId, unique_id: &str) -> UserId {
     let digest = Sha256::new()
         .chain_update(domain_id.as_str())
         .chain_update("user")
@@ -290,7 +325,7 @@ fn public_id(domain_id: &DomainId, unique_id: &str) -> UserId {
 }
 
 /// Text as it stands in a path, `/` included.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'_')
         .remove(b'.')

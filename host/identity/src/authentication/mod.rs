@@ -2,6 +2,7 @@
 //! scope they ask for becomes a token.
 
 mod application_credential;
+mod confined;
 mod ec2;
 mod external;
 mod mapped;
@@ -28,7 +29,10 @@ use archstone_model::{
 use archstone_token::{AuditId, AuditIds, OpenedToken, TokenKind, TokenPayload};
 use chrono::{DateTime, SubsecRound, Utc};
 
-pub(crate) use self::request::{ApplicationCredentialReference, text};
+pub(crate) use self::{
+    confined::user_of_connector,
+    request::{ApplicationCredentialReference, text},
+};
 pub use self::{
     external::RemoteUser,
     request::{AuthRequest, DomainReference, ProjectReference, RequestedScope, UserReference},
@@ -48,6 +52,11 @@ const BUILT_IN: [&str; 10] = [
     "openid",
     "x509",
 ];
+
+/// Whether a method that a token names is a plugin's.
+pub(crate) fn is_of_a_plugin(method: &str) -> bool {
+    !BUILT_IN.contains(&method)
+}
 
 /// A token just made.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use archstone_model::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{Error, OAuthRequest, RemoteUser, Result};
+use crate::{Error, OAuthRequest, RemoteUser, Result, connectors::Proven};
 
 /// No user's id or name is longer.
 const LONGEST_CLAIM: usize = 255;
@@ -30,6 +30,8 @@ pub struct AuthRequest {
     pub remote_user: Option<RemoteUser>,
     /// What an identity provider said, by way of a proxy that is trusted to tell.
     pub assertion: Assertion,
+    /// Whom a connector proved, which said what the assertion says.
+    pub proven: Option<Proven>,
 }
 
 impl std::fmt::Debug for AuthRequest {
@@ -128,6 +130,7 @@ impl AuthRequest {
             oauth1: None,
             remote_user: None,
             assertion: Assertion::default(),
+            proven: None,
         })
     }
 
@@ -156,6 +159,28 @@ impl AuthRequest {
             oauth1: None,
             remote_user: None,
             assertion,
+            proven: None,
+        }
+    }
+
+    /// A login by a connector's word. Whatever the protocol is called, the method is `mapped`: that
+    /// one is there without an operator's doing.
+    pub(crate) fn by_connector(proven: Proven, scope: RequestedScope) -> Self {
+        let connector = &proven.connector;
+        let assertion = Assertion::from_claims(&proven.subject, &proven.claims);
+        let payload = json!({
+            "identity_provider": connector.idp_id,
+            "protocol": connector.protocol_id,
+        });
+        Self {
+            methods: vec!["mapped".to_owned()],
+            payloads: Map::from_iter([("mapped".to_owned(), payload)]),
+            scope,
+            receipt: None,
+            oauth1: None,
+            remote_user: None,
+            assertion,
+            proven: Some(proven),
         }
     }
 

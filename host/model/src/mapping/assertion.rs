@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 /// Attributes by name. Values that are several are joined by semicolons.
 ///
 /// Attributes that came in HTTP headers have two names: the one that a CGI environment gives them
@@ -19,6 +21,32 @@ impl Assertion {
         let name = format!("HTTP_{}", plain(header));
         self.environment.insert(name, value.clone());
         self.short.insert(plain(short), value);
+    }
+
+    /// What a connector says of somebody. A claim has its own name, and those that mod_auth_oidc
+    /// gives it (`OIDC-email`, `HTTP_OIDC_EMAIL`), so that mappings written for that go on working.
+    /// Lists of text are several values; what is neither text, number nor truth is JSON.
+    pub fn from_claims(subject: &str, claims: &Map<String, Value>) -> Self {
+        let mut assertion = Self::default();
+        let others = claims.iter().filter(|(name, _)| *name != "sub");
+        let subject = ("sub".to_owned(), Value::from(subject));
+        let others = others.map(|(name, value)| (name.clone(), value.clone()));
+        for (name, value) in [subject].into_iter().chain(others) {
+            let Some(value) = as_text(&value) else {
+                continue;
+            };
+            let environment = format!("HTTP_OIDC_{}", plain(&name));
+            for alias in [format!("OIDC-{name}"), environment, name] {
+                assertion.environment.insert(alias, value.clone());
+            }
+        }
+        assertion
+    }
+
+    /// Every attribute by the names that it has.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.environment.iter().chain(&self.short);
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -47,6 +75,19 @@ impl FromIterator<(String, String)> for Assertion {
     }
 }
 
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            Some(items.join(";"))
+        }
+        Value::Array(_) | Value::Object(_) => Some(value.to_string()),
+    }
+}
+
 fn plain(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
 }
@@ -63,6 +104,23 @@ mod tests {
         assert_eq!(assertion.get("MELLON_NAME_ID"), Some("ada"));
         assert_eq!(assertion.get("Mellon-Name-Id"), Some("ada"));
         assert_eq!(assertion.get("http_x_idp_mellon_name_id"), None);
+    }
+
+    #[test]
+    fn a_claim_has_the_names_that_mod_auth_oidc_gives_it() {
+        let claims = serde_json::json!({
+            "email": "ada@example", "groups": ["a", "b"], "verified": true, "sub": "forged",
+            "address": {"city": "London"},
+        });
+        let assertion = Assertion::from_claims("ada", claims.as_object().unwrap());
+        for name in ["email", "OIDC-email", "HTTP_OIDC_EMAIL"] {
+            assert_eq!(assertion.get(name), Some("ada@example"), "{name}");
+        }
+        assert_eq!(assertion.get("sub"), Some("ada"));
+        assert_eq!(assertion.get("OIDC-sub"), Some("ada"));
+        assert_eq!(assertion.get("groups"), Some("a;b"));
+        assert_eq!(assertion.get("verified"), Some("true"));
+        assert_eq!(assertion.get("address"), Some(r#"{"city":"London"}"#));
     }
 
     #[test]

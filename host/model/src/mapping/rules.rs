@@ -92,6 +92,12 @@ impl Rules {
         self.version
     }
 
+    /// Which of the rules find what they ask for.
+    pub fn fitting(&self, assertion: &Assertion) -> Vec<Result<bool, MappingError>> {
+        let fits = |rule: &Rule| rule.matches(assertion).map(|matches| matches.is_some());
+        self.rules.iter().map(fits).collect()
+    }
+
     /// Who an assertion is about.
     ///
     /// # Errors

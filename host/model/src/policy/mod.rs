@@ -18,6 +18,9 @@ pub use self::{
 /// it was another, scope types, operations.
 const DEFAULTS: &str = include_str!("defaults.jsonl");
 
+/// The rules of Archstone's own API, in the same form.
+const OWN_DEFAULTS: &str = include_str!("archstone.jsonl");
+
 /// How policy is enforced, beside the rules themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicyOptions {
@@ -113,7 +116,7 @@ impl PolicyEngine {
         overrides: HashMap<String, String>,
     ) -> Result<Self, PolicyError> {
         let mut rules = HashMap::new();
-        for line in DEFAULTS.lines() {
+        for line in DEFAULTS.lines().chain(OWN_DEFAULTS.lines()) {
             let default: DefaultRule =
                 serde_json::from_str(line).map_err(|error| PolicyError::File(error.to_string()))?;
             let check = default.parse(options)?;
