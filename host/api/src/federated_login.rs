@@ -1,7 +1,7 @@
 //! Logging in by an identity provider's word: for programs, and for people who come from a
 //! dashboard and go back there with a token.
 
-use archstone_identity::AuthRequest;
+use archstone_identity::{AuthRequest, IssuedToken, Purpose, RequestedScope};
 use archstone_model::{
     id::{IdentityProviderId, ProtocolId},
     mapping::Assertion,
@@ -18,8 +18,10 @@ use crate::{
     assertion::TrustedAssertion,
     auth,
     error::{ApiError, Result},
+    links::BaseUrl,
     query::ListQuery,
     token_body::TokenEnvelope,
+    v4::{Bearer, send_to_provider},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -39,9 +41,21 @@ async fn log_in(
     State(app): State<App>,
     Path((idp_id, protocol_id)): Path<(IdentityProviderId, ProtocolId)>,
     TrustedAssertion(assertion): TrustedAssertion,
+    bearer: Result<Bearer, ApiError>,
 ) -> Result {
-    let request = AuthRequest::federated(&idp_id, &protocol_id, assertion);
-    let issued = app.identity.authenticate(request).await?;
+    let issued = match app.identity.connector_of(&idp_id, &protocol_id).await? {
+        Some(connector) => {
+            let Bearer(token) = bearer?;
+            let scope = RequestedScope::Default;
+            app.identity
+                .log_in_by_token(&connector, &token, scope)
+                .await?
+        }
+        None => {
+            let request = AuthRequest::federated(&idp_id, &protocol_id, assertion);
+            app.identity.authenticate(request).await?
+        }
+    };
     auth::answer(&app, &issued, true).await
 }
 
@@ -55,21 +69,29 @@ async fn log_in_by_post(
     state: State<App>,
     path: Path<(IdentityProviderId, ProtocolId)>,
     assertion: TrustedAssertion,
+    bearer: Result<Bearer, ApiError>,
 ) -> Result {
-    log_in(state, path, assertion).await
+    log_in(state, path, assertion, bearer).await
 }
 
 /// Logs a dashboard's user in; the assertion tells the identity provider.
 #[utoipa::path(get, path = "/auth/OS-FEDERATION/websso/{protocol_id}", tag = "federation", security(()),
     params(("protocol_id" = String, Path), ("origin" = String, Query)),
     responses((status = 200, body = String, content_type = "text/html",
-        description = "The page that takes the token to the dashboard"), (status = 401), (status = 403), (status = 409)))]
+        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider"), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on(
     State(app): State<App>,
     Path(protocol_id): Path<ProtocolId>,
     TrustedAssertion(assertion): TrustedAssertion,
+    base_url: BaseUrl,
     query: ListQuery,
 ) -> Result {
+    if assertion.is_empty()
+        && let Some(connector) = app.identity.only_connector_by(&protocol_id).await?
+    {
+        let purpose = Purpose::Dashboard(trusted_dashboard(&app, &query)?);
+        return send_to_provider(&app, &connector, &base_url, purpose).await;
+    }
     let idp_id = app.identity.provider_of(&protocol_id, &assertion).await?;
     let dashboard = trusted_dashboard(&app, &query)?;
     hand_over(&app, &dashboard, &idp_id, &protocol_id, assertion).await
@@ -79,14 +101,15 @@ async fn sign_on(
 #[utoipa::path(post, path = "/auth/OS-FEDERATION/websso/{protocol_id}", tag = "federation", security(()),
     params(("protocol_id" = String, Path), ("origin" = String, Query)),
     responses((status = 200, body = String, content_type = "text/html",
-        description = "The page that takes the token to the dashboard"), (status = 401), (status = 403), (status = 409)))]
+        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider"), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_by_post(
     state: State<App>,
     path: Path<ProtocolId>,
     assertion: TrustedAssertion,
+    base_url: BaseUrl,
     query: ListQuery,
 ) -> Result {
-    sign_on(state, path, assertion, query).await
+    sign_on(state, path, assertion, base_url, query).await
 }
 
 /// Logs a dashboard's user in at one identity provider.
@@ -95,14 +118,19 @@ async fn sign_on_by_post(
     tag = "federation", security(()),
     params(("idp_id" = String, Path), ("protocol_id" = String, Path), ("origin" = String, Query)),
     responses((status = 200, body = String, content_type = "text/html",
-        description = "The page that takes the token to the dashboard"), (status = 401), (status = 403), (status = 409)))]
+        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider"), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_at_provider(
     State(app): State<App>,
     Path((idp_id, protocol_id)): Path<(IdentityProviderId, ProtocolId)>,
     TrustedAssertion(assertion): TrustedAssertion,
+    base_url: BaseUrl,
     query: ListQuery,
 ) -> Result {
     let dashboard = trusted_dashboard(&app, &query)?;
+    if let Some(connector) = app.identity.connector_of(&idp_id, &protocol_id).await? {
+        let purpose = Purpose::Dashboard(dashboard);
+        return send_to_provider(&app, &connector, &base_url, purpose).await;
+    }
     hand_over(&app, &dashboard, &idp_id, &protocol_id, assertion).await
 }
 
@@ -112,14 +140,15 @@ async fn sign_on_at_provider(
     tag = "federation", security(()),
     params(("idp_id" = String, Path), ("protocol_id" = String, Path), ("origin" = String, Query)),
     responses((status = 200, body = String, content_type = "text/html",
-        description = "The page that takes the token to the dashboard"), (status = 401), (status = 403), (status = 409)))]
+        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider"), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_at_provider_by_post(
     state: State<App>,
     path: Path<(IdentityProviderId, ProtocolId)>,
     assertion: TrustedAssertion,
+    base_url: BaseUrl,
     query: ListQuery,
 ) -> Result {
-    sign_on_at_provider(state, path, assertion, query).await
+    sign_on_at_provider(state, path, assertion, base_url, query).await
 }
 
 /// Logs in and answers with the page that takes the token to the dashboard.
@@ -132,6 +161,11 @@ async fn hand_over(
 ) -> Result {
     let request = AuthRequest::federated(idp_id, protocol_id, assertion);
     let issued = app.identity.authenticate(request).await?;
+    take_to_dashboard(app, dashboard, &issued)
+}
+
+/// The page that takes a token to a dashboard.
+pub(crate) fn take_to_dashboard(app: &App, dashboard: &str, issued: &IssuedToken) -> Result {
     // Handing the token to its owner is what this page is for.
     let page = app
         .options

@@ -44,6 +44,7 @@ mod time;
 mod token_body;
 mod trusts;
 mod users;
+mod v4;
 mod versions;
 
 use std::{path::PathBuf, sync::Arc};

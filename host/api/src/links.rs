@@ -43,6 +43,11 @@ impl BaseUrl {
         format!("{}/v3/{path}", self.0)
     }
 
+    /// The URL of a v4 path such as `connectors/42`.
+    pub fn v4(&self, path: impl fmt::Display) -> String {
+        format!("{}/v4/{path}", self.0)
+    }
+
     /// `{"self": ...}` of one entity.
     pub fn self_link(&self, path: impl fmt::Display) -> SelfLink {
         SelfLink::to(self.v3(path))

@@ -56,17 +56,28 @@ impl<T: Resource> List<T> {
         base_url: &BaseUrl,
         query: &ListQuery,
     ) -> Self {
+        Self::below(base_url.v3(path), found, view, base_url, query)
+    }
+
+    /// The same for a list whose own URL, without its query, is `url`.
+    pub(crate) fn below<E>(
+        url: String,
+        found: impl Into<Listing<E>>,
+        view: impl Fn(E, &BaseUrl) -> T,
+        base_url: &BaseUrl,
+        query: &ListQuery,
+    ) -> Self {
         let Listing { entries, cut_at } = found.into();
         let entries: Vec<_> = entries
             .into_iter()
             .map(|entry| view(entry, base_url))
             .collect();
-        let mut links = ListLinks::complete(base_url.v3(format_args!("{path}{}", query.suffix())));
+        let mut links = ListLinks::complete(format!("{url}{}", query.suffix()));
         if let (Some(limit), Some(last)) = (cut_at, entries.last())
             && let Some(marker) = json!(last)["id"].as_str()
         {
             let next = query.continued(marker, limit);
-            links.next = Some(base_url.v3(format_args!("{path}?{next}")));
+            links.next = Some(format!("{url}?{next}"));
         }
         Self {
             entries,

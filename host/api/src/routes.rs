@@ -18,7 +18,7 @@ use crate::{
     oauth2,
     openapi::{ApiDoc, complete, named},
     policies, project_tags, projects, retired, revocations, roles, saml, service_providers, trusts,
-    users, versions,
+    users, v4, versions,
 };
 
 /// Every route of Keystone 30, as `METHOD<TAB>PATH` lines.
@@ -76,6 +76,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .merge(named("health", health::routes()))
         .merge(named("retired", retired::unversioned_routes()))
         .nest("/v3", v3)
+        .nest("/v4", v4::routes())
 }
 
 /// The OpenAPI document of all served routes.

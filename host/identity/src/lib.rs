@@ -28,6 +28,7 @@ mod oauth1;
 mod options;
 mod passwords;
 mod plugin_state;
+mod plugins;
 mod policies;
 mod projects;
 mod revocations;
@@ -77,6 +78,7 @@ pub use crate::{
     options::{DomainConfigOptions, ExternalUsers, FederationOptions, Options, TokenlessOptions},
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
+    plugins::PluginDetails,
     policies::PolicyDocumentCreation,
     projects::{ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},

@@ -14,9 +14,9 @@ use crate::{
     registry::{RETIRED_VERSIONS, RETIREMENT},
 };
 
-/// The plugin behind a connector, as those who make connectors see it.
+/// A plugin as those who configure it see it.
 #[derive(Debug, Clone)]
-pub struct ConnectorPlugin {
+pub struct PluginProfile {
     pub kind: Kind,
     /// What the plugin calls its version.
     pub version: String,
@@ -27,6 +27,20 @@ pub struct ConnectorPlugin {
     pub config_schema: Value,
     /// What the operator lets owners decide.
     pub rule: ConnectorRule,
+}
+
+impl PluginProfile {
+    pub(crate) fn of(plugin: &LoadedPlugin) -> Self {
+        let description = &plugin.description;
+        Self {
+            kind: plugin.kind(),
+            version: description.version.clone(),
+            digest: plugin.revision.artifact,
+            secret_fields: description.secret_fields.clone(),
+            config_schema: description.config_schema.clone(),
+            rule: plugin.rule().clone(),
+        }
+    }
 }
 
 /// By the connector's id: its revisions, the one made last first, with when each was asked for.

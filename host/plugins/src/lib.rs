@@ -64,7 +64,7 @@ mod version_0_1;
 mod worlds;
 
 pub use connector::{Begun, Completed, Connector, ConnectorSetup, Way};
-pub use connectors::ConnectorPlugin;
+pub use connectors::PluginProfile;
 pub use digest::{Digest, NoDigest};
 pub use directory::{PluginDirectory, ServerStatus};
 pub use engine::{Runtime, RuntimeOptions};

@@ -12,8 +12,8 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Challenge, Connector, ConnectorPlugin, ConnectorSetup, Digest, Kind, LastError, Outcome,
-    PluginError, PluginState, PluginStatus, PrepareError, Proof, Runtime, Settings, Step,
+    Challenge, Connector, ConnectorSetup, Digest, Kind, LastError, Outcome, PluginError,
+    PluginProfile, PluginState, PluginStatus, PrepareError, Proof, Runtime, Settings, Step,
     connectors::Connectors,
     method::Answer,
     plugin::{LONGEST_CHALLENGE, LoadedPlugin, Revision},
@@ -146,15 +146,16 @@ impl Registry {
     ///
     /// # Errors
     /// [`PluginError::UnknownMethod`] where none does.
-    pub fn connector_plugin(&self, name: &str) -> Result<ConnectorPlugin, PluginError> {
-        self.serving_connectors(name).map(|plugin| ConnectorPlugin {
-            kind: plugin.kind(),
-            version: plugin.description.version.clone(),
-            digest: plugin.revision.artifact,
-            secret_fields: plugin.description.secret_fields.clone(),
-            config_schema: plugin.description.config_schema.clone(),
-            rule: plugin.rule().clone(),
-        })
+    pub fn connector_plugin(&self, name: &str) -> Result<PluginProfile, PluginError> {
+        let plugin = self.serving_connectors(name)?;
+        Ok(PluginProfile::of(&plugin))
+    }
+
+    /// What is known of any plugin that serves, for an operator.
+    pub fn describe(&self, name: &str) -> Option<PluginProfile> {
+        let methods = self.0.methods.load();
+        let versions = methods.get(name)?;
+        Some(PluginProfile::of(&versions.serving))
     }
 
     /// Whether a connector could serve: everything that [`Self::connector`] does, and the plugin

@@ -27,6 +27,17 @@ pub enum PluginState {
     Failed,
 }
 
+impl PluginState {
+    /// The word for operators.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::ServingOlder => "serving-older",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A version that serves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Serving {

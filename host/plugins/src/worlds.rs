@@ -29,6 +29,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The name of its world in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthMethod => "auth-method",
+            Self::RedirectConnector => "redirect-connector",
+            Self::TokenConnector => "token-connector",
+        }
+    }
+
     /// Whether it serves connectors, each with a configuration of its own, and is none itself.
     pub fn is_connector(self) -> bool {
         self != Self::AuthMethod

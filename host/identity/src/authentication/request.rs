@@ -194,7 +194,11 @@ impl AuthRequest {
 }
 
 impl RequestedScope {
-    fn from_body(scope: Option<&Value>) -> Result<Self> {
+    /// Reads the `scope` member of a login body.
+    ///
+    /// # Errors
+    /// `Invalid` where it is none.
+    pub fn from_body(scope: Option<&Value>) -> Result<Self> {
         let Some(scope) = scope else {
             return Ok(Self::Default);
         };

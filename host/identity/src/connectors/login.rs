@@ -70,6 +70,7 @@ pub enum DeviceProgress {
 }
 
 /// What somebody comes back with.
+#[derive(Debug)]
 pub struct Arrival {
     pub state: String,
     /// All that came, without `state`.

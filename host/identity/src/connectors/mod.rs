@@ -16,7 +16,7 @@ use archstone_model::{
     mapping::Mapping,
     policy::Target,
 };
-use archstone_plugins::{ConnectorPlugin, ConnectorSetup, Kind, PrepareError};
+use archstone_plugins::{ConnectorSetup, Kind, PluginProfile, PrepareError};
 use serde_json::{Map, Value};
 
 pub use self::{
@@ -227,7 +227,7 @@ impl Identity {
     }
 
     /// The plugin that connectors of a domain may be made of.
-    fn connector_plugin(&self, name: &str, domain_id: &DomainId) -> Result<ConnectorPlugin> {
+    fn connector_plugin(&self, name: &str, domain_id: &DomainId) -> Result<PluginProfile> {
         let plugin = self.plugins.connector_plugin(name).map_err(|_| {
             Error::invalid(format!("There is no plugin for connectors named {name}."))
         })?;
@@ -260,7 +260,7 @@ impl Identity {
     fn set_secrets_apart(
         &self,
         mut config: Map<String, Value>,
-        plugin: &ConnectorPlugin,
+        plugin: &PluginProfile,
     ) -> Result<(Map<String, Value>, SealedSecrets)> {
         let names: BTreeSet<_> = plugin.secret_fields.iter().collect();
         let mut secrets = Map::new();
@@ -312,7 +312,7 @@ fn target(domain_id: &DomainId) -> Target {
     Target::new().with("target.connector.domain_id", domain_id.as_str())
 }
 
-fn usual_protocol(plugin: &ConnectorPlugin) -> ProtocolId {
+fn usual_protocol(plugin: &PluginProfile) -> ProtocolId {
     match plugin.kind {
         Kind::TokenConnector => "jwt".into(),
         _ => "openid".into(),

@@ -43,6 +43,10 @@ impl Assertion {
         assertion
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.environment.is_empty() && self.short.is_empty()
+    }
+
     /// Every attribute by the names that it has.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.environment.iter().chain(&self.short);

@@ -1,0 +1,22 @@
+//! Archstone's own API, `/v4`: what Keystone does not have.
+
+mod bearer;
+mod browser;
+mod connector_logins;
+mod connectors;
+mod federation;
+mod plugins;
+
+use utoipa_axum::router::OpenApiRouter;
+
+pub(crate) use self::{bearer::Bearer, browser::send_to_provider};
+use crate::{App, openapi::named};
+
+/// All routes under `/v4`, with their documentation.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(named("connectors", connectors::routes()))
+        .merge(named("connector_logins", connector_logins::routes()))
+        .merge(named("v4_federation", federation::routes()))
+        .merge(named("plugins", plugins::routes()))
+}
