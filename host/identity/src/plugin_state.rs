@@ -45,6 +45,13 @@ impl StateStore for SharedState {
             .map_err(unavailable)
     }
 
+    async fn get(&self, scope: &str, key: &str) -> Result<Option<String>, StateUnavailable> {
+        self.store
+            .state(scope, key, self.clock.now())
+            .await
+            .map_err(unavailable)
+    }
+
     async fn take(&self, scope: &str, key: &str) -> Result<Option<String>, StateUnavailable> {
         self.store
             .take_state(scope, key, self.clock.now())

@@ -20,6 +20,7 @@ wasmtime::component::bindgen!({
     world: "auth-method",
     imports: {
         "archstone:plugin/http@0.2.0.send": async,
+        "archstone:plugin/state@0.2.0.get": async,
         "archstone:plugin/state@0.2.0.put": async,
         "archstone:plugin/state@0.2.0.take": async,
         "archstone:plugin/state@0.2.0.put-if-absent": async,

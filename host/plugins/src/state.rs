@@ -27,6 +27,9 @@ pub trait StateStore: Send + Sync + std::fmt::Debug {
         ttl: Duration,
     ) -> Result<(), StateUnavailable>;
 
+    /// Gives a value and leaves it there, if it has not expired.
+    async fn get(&self, scope: &str, key: &str) -> Result<Option<String>, StateUnavailable>;
+
     /// Takes a value away and gives it, if it has not expired. Of several callers, one has it.
     async fn take(&self, scope: &str, key: &str) -> Result<Option<String>, StateUnavailable>;
 
@@ -75,6 +78,10 @@ impl StateStore for MemoryState {
         Ok(())
     }
 
+    async fn get(&self, scope: &str, key: &str) -> Result<Option<String>, StateUnavailable> {
+        Ok(self.with(|values| values.get(&name(scope, key)).map(|kept| kept.value.clone())))
+    }
+
     async fn take(&self, scope: &str, key: &str) -> Result<Option<String>, StateUnavailable> {
         Ok(self.with(|values| values.remove(&name(scope, key)).map(|kept| kept.value)))
     }
@@ -113,12 +120,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_value_can_be_taken_once() {
+    async fn a_value_can_be_read_often_and_taken_once() {
         let state = MemoryState::default();
         state
             .put("a", "k", "v", Duration::from_secs(9))
             .await
             .unwrap();
+        assert_eq!(state.get("b", "k").await, Ok(None));
+        assert_eq!(state.get("a", "k").await, Ok(Some("v".to_owned())));
         assert_eq!(state.take("b", "k").await, Ok(None));
         assert_eq!(state.take("a", "k").await, Ok(Some("v".to_owned())));
         assert_eq!(state.take("a", "k").await, Ok(None));

@@ -1,7 +1,7 @@
 //! Short-lived values that plugins keep between the steps of a login, shared by all nodes.
 
 use chrono::{DateTime, Utc};
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{Error, Result, Store, write};
 
@@ -45,6 +45,20 @@ impl Store {
         }
     }
 
+    /// A value, if it is there and not expired.
+    pub async fn state(
+        &self,
+        scope: &str,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<String>> {
+        let mut session = self.db.session().await?;
+        match session.fetch_optional(&select(scope, name, now)).await? {
+            Some(row) => Ok(Some(row.text("value")?)),
+            None => Ok(None),
+        }
+    }
+
     /// Takes a value away and gives it, if it is there and not expired: it can be had once.
     pub async fn take_state(
         &self,
@@ -53,20 +67,23 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Option<String>> {
         write!(self, tx => {
-            let query = Query::select()
-                .column("value")
-                .from("archstone_state")
-                .and_where(Expr::col("scope").eq(scope))
-                .and_where(Expr::col("name").eq(name))
-                .and_where(Expr::col("expires_at_int").gt(now.timestamp_micros()))
-                .to_owned();
-            match tx.fetch_optional(&query).await? {
+            match tx.fetch_optional(&select(scope, name, now)).await? {
                 // Whoever deletes the row is the one who may have the value.
                 Some(row) if forget(tx, scope, name).await? == 1 => Some(row.text("value")?),
                 _ => None,
             }
         })
     }
+}
+
+fn select(scope: &str, name: &str, now: DateTime<Utc>) -> SelectStatement {
+    Query::select()
+        .column("value")
+        .from("archstone_state")
+        .and_where(Expr::col("scope").eq(scope))
+        .and_where(Expr::col("name").eq(name))
+        .and_where(Expr::col("expires_at_int").gt(now.timestamp_micros()))
+        .to_owned()
 }
 
 async fn forget(tx: &mut crate::database::Session, scope: &str, name: &str) -> Result<u64> {

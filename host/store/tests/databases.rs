@@ -361,6 +361,13 @@ async fn only_one_takes_a_state(fresh: &Fresh) {
         .put_state("plugin", "nonce", "v", later)
         .await
         .unwrap();
+    let read = |name, now| store.state("plugin", name, now);
+    for _ in 0..2 {
+        let there = read("nonce", a_time()).await.unwrap();
+        assert_eq!(there.as_deref(), Some("v"));
+    }
+    assert_eq!(read("nonce", later).await.unwrap(), None);
+    assert_eq!(read("other", a_time()).await.unwrap(), None);
     let takes = join_all((0..16).map(|_| store.take_state("plugin", "nonce", a_time()))).await;
     let given = takes
         .into_iter()

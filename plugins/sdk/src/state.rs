@@ -13,6 +13,14 @@ pub fn put(key: &str, value: &str, time_to_live: Duration) -> Result<(), StateEr
     state::put(key, value, seconds(time_to_live))
 }
 
+/// Gives a value and leaves it there.
+///
+/// # Errors
+/// As for [`put`].
+pub fn get(key: &str) -> Result<Option<String>, StateError> {
+    state::get(key)
+}
+
 /// Takes a value away and gives it. Of several callers, one has it.
 ///
 /// # Errors

@@ -21,6 +21,13 @@ impl state::Host for Call {
         kept.map_err(|error| self.unavailable(error))
     }
 
+    async fn get(&mut self, key: String) -> Result<Option<String>, StateError> {
+        let key = self.stored_key(&key)?;
+        let state = self.granted.runtime.state();
+        let found = state.get(&self.scope(), &key).await;
+        found.map_err(|error| self.unavailable(error))
+    }
+
     async fn take(&mut self, key: String) -> Result<Option<String>, StateError> {
         let key = self.stored_key(&key)?;
         let state = self.granted.runtime.state();
