@@ -145,6 +145,11 @@ impl Parameters {
         }
     }
 
+    /// Whether there is a value of this name, or more than one.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|(this, _)| this == name)
+    }
+
     pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
         Self(pairs)
     }

@@ -101,6 +101,14 @@ impl Denial {
         Self::new(Reason::Unavailable, detail)
     }
 
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(crate) fn into_wire(self) -> outcomes::Denial {
         outcomes::Denial {
             reason: self.reason,

@@ -1,0 +1,241 @@
+//! What a claim's value has to be: a pattern, one of several, or a value as it stands.
+
+use std::fmt;
+
+use regex_lite::{Regex, RegexBuilder};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What a claim may say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Binding {
+    Pattern(Glob),
+    Regex { regex: Anchored },
+    Exactly(Plain),
+    AnyOf(Vec<Binding>),
+}
+
+/// A number or a truth value.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Plain {
+    Truth(bool),
+    Number(serde_json::Number),
+}
+
+impl Binding {
+    /// Whether the value is allowed. Of a list, one item has to be.
+    pub fn allows(&self, value: &Value) -> bool {
+        if let Value::Array(items) = value {
+            return items
+                .iter()
+                .any(|item| !item.is_array() && self.allows(item));
+        }
+        match self {
+            Self::AnyOf(several) => several.iter().any(|one| one.allows(value)),
+            Self::Pattern(glob) => value.as_str().is_some_and(|text| glob.matches(text)),
+            Self::Regex { regex } => value.as_str().is_some_and(|text| regex.matches(text)),
+            Self::Exactly(Plain::Truth(truth)) => value.as_bool() == Some(*truth),
+            Self::Exactly(Plain::Number(number)) => value.as_number() == Some(number),
+        }
+    }
+}
+
+/// A text in which `*` is any run of characters but `/` and `:`, and `**` any run at all.
+///
+/// Platforms put several parts into one claim, `repo:org/app:environment:prod`, and let their users
+/// choose some of them. A `*` that went past a separator would let a part that somebody chooses
+/// pass for the next one.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "String")]
+pub struct Glob(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Piece {
+    Text(String),
+    WithinPart,
+    Anything,
+}
+
+impl From<String> for Glob {
+    fn from(pattern: String) -> Self {
+        let mut pieces = Vec::new();
+        let mut rest = pattern.as_str();
+        while let Some(place) = rest.find('*') {
+            if place > 0 {
+                pieces.push(Piece::Text(rest[..place].to_owned()));
+            }
+            let stars = rest[place..]
+                .bytes()
+                .take_while(|byte| *byte == b'*')
+                .count();
+            pieces.push(match stars {
+                1 => Piece::WithinPart,
+                _ => Piece::Anything,
+            });
+            rest = &rest[place + stars..];
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Self(pieces)
+    }
+}
+
+impl Glob {
+    /// Whether the whole text is of this pattern. Takes no longer than the product of the two
+    /// lengths.
+    pub fn matches(&self, text: &str) -> bool {
+        // The places in the text that the pieces so far can end at.
+        let mut ends = vec![false; text.len() + 1];
+        ends[0] = true;
+        for piece in &self.0 {
+            let mut next = vec![false; text.len() + 1];
+            match piece {
+                Piece::Text(wanted) => {
+                    let reached = (0..=text.len()).filter(|place| ends[*place]);
+                    for place in reached {
+                        if text.as_bytes()[place..].starts_with(wanted.as_bytes()) {
+                            next[place + wanted.len()] = true;
+                        }
+                    }
+                }
+                Piece::WithinPart | Piece::Anything => {
+                    let mut within = false;
+                    for (place, end) in ends.iter().enumerate() {
+                        within = within || *end;
+                        next[place] = within;
+                        let separator = matches!(text.as_bytes().get(place), Some(b'/' | b':'));
+                        if separator && *piece == Piece::WithinPart {
+                            within = false;
+                        }
+                    }
+                }
+            }
+            ends = next;
+        }
+        ends[text.len()]
+    }
+}
+
+/// A regular expression that the whole text has to be of.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Anchored(Regex);
+
+impl fmt::Debug for Anchored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The largest regular expression, compiled.
+const LARGEST: usize = 256 << 10;
+
+impl TryFrom<String> for Anchored {
+    type Error = String;
+
+    fn try_from(expression: String) -> Result<Self, String> {
+        // Alone first, so that it cannot close the group that it is put into.
+        let compile = |expression: &str| {
+            RegexBuilder::new(expression)
+                .size_limit(LARGEST)
+                .build()
+                .map_err(|error| error.to_string())
+        };
+        compile(&expression)?;
+        compile(&format!(r"\A(?:{expression})\z")).map(Self)
+    }
+}
+
+impl Anchored {
+    fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn allows(binding: Value, value: Value) -> bool {
+        let binding: Binding = serde_json::from_value(binding).unwrap();
+        binding.allows(&value)
+    }
+
+    #[test]
+    fn patterns_match_whole_texts() {
+        for (pattern, text, matches) in [
+            ("org/app", "org/app", true),
+            ("org/app", "org/app2", false),
+            ("org/app", "xorg/app", false),
+            ("org/*", "org/app", true),
+            ("org/*", "org/", true),
+            ("org/*", "org/app/deep", false),
+            ("org/*", "other/app", false),
+            ("org/**", "org/app/deep", true),
+            ("refs/tags/v*", "refs/tags/v1.2", true),
+            ("refs/tags/v*", "refs/tags/w1.2", false),
+            ("*-prod", "a-prod", true),
+            ("*-prod", "a-prod-b", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxcyyb", false),
+            ("**", "", true),
+            ("*", "", true),
+            ("*", "a:b", false),
+            ("", "", true),
+            ("", "a", false),
+            ("ä*ü", "äöü", true),
+            ("a.c", "abc", false),
+        ] {
+            let glob = Glob::from(pattern.to_owned());
+            assert_eq!(glob.matches(text), matches, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_somebody_chooses_cannot_pass_for_the_next() {
+        let glob = Glob::from("repo:org/*:ref:refs/heads/main".to_owned());
+        assert!(glob.matches("repo:org/app:ref:refs/heads/main"));
+        assert!(!glob.matches("repo:org/app:environment:x:ref:refs/heads/main"));
+    }
+
+    #[test]
+    fn a_pattern_takes_no_longer_for_hostile_texts() {
+        let glob = Glob::from("a*".repeat(200) + "b");
+        assert!(!glob.matches(&"a".repeat(5_000)));
+    }
+
+    #[test]
+    fn a_regular_expression_is_anchored() {
+        let release = json!({"regex": "refs/tags/v[0-9]+|refs/heads/main"});
+        assert!(allows(release.clone(), json!("refs/tags/v12")));
+        assert!(allows(release.clone(), json!("refs/heads/main")));
+        for other in ["refs/tags/v12x", "xrefs/tags/v1", "refs/heads/main\n"] {
+            assert!(!allows(release.clone(), json!(other)), "{other}");
+        }
+        for bad in ["(", "a)|(b", "a{1000}{1000}{1000}"] {
+            let read = serde_json::from_value::<Binding>(json!({"regex": bad}));
+            assert!(read.is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_and_plain_values() {
+        let some = json!(["prod", "stage-*"]);
+        assert!(allows(some.clone(), json!("stage-1")));
+        assert!(!allows(some.clone(), json!("test")));
+        assert!(allows(some.clone(), json!(["test", "prod"])));
+        assert!(!allows(some.clone(), json!([["prod"]])));
+        assert!(!allows(some, json!({"prod": "prod"})));
+        assert!(allows(json!(true), json!(true)));
+        assert!(!allows(json!(true), json!("true")));
+        assert!(allows(json!(42), json!(42)));
+        assert!(!allows(json!(42), json!("42")));
+        assert!(!allows(json!("42"), json!(42)));
+        assert!(!allows(json!([]), json!("prod")));
+    }
+}

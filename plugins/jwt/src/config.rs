@@ -1,0 +1,196 @@
+//! A connector's configuration.
+
+use std::collections::BTreeMap;
+
+use archstone_issuer::{ALGORITHMS, Algorithm, Keys, for_signatures};
+use archstone_plugin::ConfigError;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::binding::Binding;
+
+#[derive(Debug, Deserialize)]
+pub struct Config {
+    /// What `iss` has to be. Its metadata name the keys, unless the next two do.
+    pub issuer: Option<String>,
+    pub jwks_uri: Option<String>,
+    pub keys: Option<Value>,
+    pub audiences: Vec<String>,
+    #[serde(default = "Algorithm::all")]
+    pub algorithms: Vec<Algorithm>,
+    pub bound_claims: BTreeMap<String, Binding>,
+    #[serde(default)]
+    pub required_claims: Vec<String>,
+    #[serde(default = "sub")]
+    pub subject_claim: String,
+    pub max_age_seconds: Option<u64>,
+    #[serde(default = "a_minute")]
+    pub leeway_seconds: u64,
+    #[serde(default)]
+    pub replay: Replay,
+}
+
+/// Whether one token is good for many logins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replay {
+    #[default]
+    Allow,
+    Refuse,
+}
+
+fn sub() -> String {
+    "sub".to_owned()
+}
+
+fn a_minute() -> u64 {
+    60
+}
+
+impl Config {
+    /// The keys, where they are part of the configuration.
+    pub fn given_keys(&self) -> Option<Keys> {
+        let keys = for_signatures(self.keys.as_ref()?).unwrap_or_default();
+        Some(Keys::Given(keys))
+    }
+
+    /// What the schema cannot say.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if let Some(keys) = &self.keys {
+            let usable = for_signatures(keys).is_some_and(|set| set != r#"{"keys":[]}"#);
+            if !usable {
+                let message = "no JWK set with a public key for signatures";
+                return Err(ConfigError::at("/keys", message));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub fn schema() -> Value {
+    let text = json!({"type": "string", "minLength": 1});
+    let texts = json!({"type": "array", "items": text, "minItems": 1});
+    let url = json!({"type": "string", "pattern": "^https?://[^\\s#]+$"});
+    let value = json!({"anyOf": [
+        {"type": ["string", "boolean", "number"]},
+        {
+            "type": "object",
+            "properties": {"regex": text},
+            "required": ["regex"],
+            "additionalProperties": false,
+        },
+    ]});
+    json!({
+        "type": "object",
+        "properties": {
+            "issuer": {
+                "type": "string",
+                "minLength": 1,
+                "description": "What `iss` has to be; a URL with metadata unless `jwks_uri` or `keys` is given",
+            },
+            "jwks_uri": {
+                "allOf": [url],
+                "description": "Where the keys are, if the metadata are not to say so",
+            },
+            "keys": {
+                "type": "object",
+                "required": ["keys"],
+                "description": "The keys themselves, a JWK set",
+            },
+            "audiences": {
+                "allOf": [texts],
+                "description": "What `aud` has to be, or to have: one of these",
+            },
+            "algorithms": {
+                "type": "array",
+                "items": {"enum": ALGORITHMS},
+                "minItems": 1,
+                "default": ALGORITHMS,
+                "description": "The algorithms that tokens may be signed with",
+            },
+            "bound_claims": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [
+                    value,
+                    {"type": "array", "items": value, "minItems": 1},
+                ]},
+                "description": "What claims have to say, by name or JSON pointer: a pattern with `*` (within a part) and `**`, {\"regex\": ...}, a number or truth value, or a list of which one will do",
+            },
+            "required_claims": {
+                "allOf": [texts],
+                "description": "Claims that have to be there, by name or JSON pointer",
+            },
+            "subject_claim": {
+                "type": "string",
+                "minLength": 1,
+                "default": "sub",
+                "description": "The claim that is the subject, by name or JSON pointer",
+            },
+            "max_age_seconds": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "How long ago a token may have been issued, whatever `exp` says",
+            },
+            "leeway_seconds": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 300,
+                "default": 60,
+                "description": "How far two clocks may be apart",
+            },
+            "replay": {
+                "enum": ["allow", "refuse"],
+                "default": "allow",
+                "description": "Whether one token is good for more than one login",
+            },
+            "additional_servers": {
+                "type": "array",
+                "items": url,
+                "description": "Servers besides the issuer's that the metadata name",
+            },
+        },
+        "required": ["audiences", "bound_claims"],
+        "anyOf": [{"required": ["issuer"]}, {"required": ["jwks_uri"]}, {"required": ["keys"]}],
+        "additionalProperties": false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(config: Value) -> Config {
+        serde_json::from_value(config).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let config = read(json!({
+            "issuer": "https://token.actions.githubusercontent.com",
+            "audiences": ["archstone"],
+            "bound_claims": {"repository": "org/*"},
+        }));
+        assert_eq!(config.algorithms, Algorithm::all());
+        assert_eq!(config.subject_claim, "sub");
+        assert_eq!(config.replay, Replay::Allow);
+        assert_eq!(config.leeway_seconds, 60);
+        assert!(config.given_keys().is_none());
+    }
+
+    #[test]
+    fn keys_have_to_be_usable() {
+        let with = |keys: Value| {
+            read(json!({"keys": keys, "audiences": ["a"], "bound_claims": {"sub": "*"}})).check()
+        };
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "x": "a"});
+        assert_eq!(with(json!({"keys": [key]})), Ok(()));
+        for unusable in [
+            json!({"keys": []}),
+            json!({"keys": [{"kty": "RSA", "use": "enc"}]}),
+            json!({"keys": 1}),
+        ] {
+            assert!(with(unusable).is_err());
+        }
+    }
+}
