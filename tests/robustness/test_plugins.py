@@ -8,12 +8,11 @@ import json
 import struct
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from harness.api import Api
-from harness.servers import Archstone
+from harness.plugins import plugin
 
 SWAPS = 20
 SWAP_EVERY_S = 0.7
@@ -31,14 +30,6 @@ def passcode(secret, at):
     place = digest[-1] & 15
     number = struct.unpack(">I", digest[place : place + 4])[0] & 0x7FFFFFFF
     return f"{number % 1_000_000:06}"
-
-
-def plugin(name):
-    """A component built by `cargo xtask plugins`."""
-    built = Path(Archstone.binary).parents[1] / "plugins" / f"{name}.wasm"
-    if not built.exists():
-        pytest.fail(f"{built} is not built: run `cargo xtask plugins`")
-    return built
 
 
 def version(name, directory, number):

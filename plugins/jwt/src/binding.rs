@@ -1,7 +1,5 @@
 //! What a claim's value has to be: a pattern, one of several, or a value as it stands.
 
-use std::fmt;
-
 use regex_lite::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +9,7 @@ use serde_json::Value;
 #[serde(untagged)]
 pub enum Binding {
     Pattern(Glob),
-    Regex { regex: Anchored },
+    Regex { regex: String },
     Exactly(Plain),
     AnyOf(Vec<Binding>),
 }
@@ -25,6 +23,18 @@ pub enum Plain {
 }
 
 impl Binding {
+    /// Whether its regular expressions are some.
+    ///
+    /// # Errors
+    /// What is wrong with one that is none.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Regex { regex } => anchored(regex).map(drop).map_err(|error| error.to_string()),
+            Self::AnyOf(several) => several.iter().try_for_each(Self::check),
+            Self::Pattern(_) | Self::Exactly(_) => Ok(()),
+        }
+    }
+
     /// Whether the value is allowed. Of a list, one item has to be.
     pub fn allows(&self, value: &Value) -> bool {
         if let Value::Array(items) = value {
@@ -35,7 +45,9 @@ impl Binding {
         match self {
             Self::AnyOf(several) => several.iter().any(|one| one.allows(value)),
             Self::Pattern(glob) => value.as_str().is_some_and(|text| glob.matches(text)),
-            Self::Regex { regex } => value.as_str().is_some_and(|text| regex.matches(text)),
+            Self::Regex { regex } => value
+                .as_str()
+                .is_some_and(|text| anchored(regex).is_ok_and(|regex| regex.is_match(text))),
             Self::Exactly(Plain::Truth(truth)) => value.as_bool() == Some(*truth),
             Self::Exactly(Plain::Number(number)) => value.as_number() == Some(number),
         }
@@ -119,40 +131,15 @@ impl Glob {
     }
 }
 
-/// A regular expression that the whole text has to be of.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Anchored(Regex);
-
-impl fmt::Debug for Anchored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// The largest regular expression, compiled.
 const LARGEST: usize = 256 << 10;
 
-impl TryFrom<String> for Anchored {
-    type Error = String;
-
-    fn try_from(expression: String) -> Result<Self, String> {
-        // Alone first, so that it cannot close the group that it is put into.
-        let compile = |expression: &str| {
-            RegexBuilder::new(expression)
-                .size_limit(LARGEST)
-                .build()
-                .map_err(|error| error.to_string())
-        };
-        compile(&expression)?;
-        compile(&format!(r"\A(?:{expression})\z")).map(Self)
-    }
-}
-
-impl Anchored {
-    fn matches(&self, text: &str) -> bool {
-        self.0.is_match(text)
-    }
+/// A regular expression that the whole text has to be of.
+fn anchored(expression: &str) -> Result<Regex, regex_lite::Error> {
+    let compile = |expression: &str| RegexBuilder::new(expression).size_limit(LARGEST).build();
+    // Alone first, so that it cannot close the group that it is put into.
+    compile(expression)?;
+    compile(&format!(r"\A(?:{expression})\z"))
 }
 
 #[cfg(test)]
@@ -218,8 +205,9 @@ mod tests {
             assert!(!allows(release.clone(), json!(other)), "{other}");
         }
         for bad in ["(", "a)|(b", "a{1000}{1000}{1000}"] {
-            let read = serde_json::from_value::<Binding>(json!({"regex": bad}));
-            assert!(read.is_err(), "{bad}");
+            let binding: Binding = serde_json::from_value(json!(["x", {"regex": bad}])).unwrap();
+            assert!(binding.check().is_err(), "{bad}");
+            assert!(!binding.allows(&json!("a")), "{bad}");
         }
     }
 

@@ -56,6 +56,12 @@ impl Config {
 
     /// What the schema cannot say.
     pub fn check(&self) -> Result<(), ConfigError> {
+        for (path, binding) in &self.bound_claims {
+            let escaped = path.replace('~', "~0").replace('/', "~1");
+            binding
+                .check()
+                .map_err(|what| ConfigError::at(format!("/bound_claims/{escaped}"), what))?;
+        }
         if let Some(keys) = &self.keys {
             let usable = for_signatures(keys).is_some_and(|set| set != r#"{"keys":[]}"#);
             if !usable {
@@ -176,6 +182,17 @@ mod tests {
         assert_eq!(config.replay, Replay::Allow);
         assert_eq!(config.leeway_seconds, 60);
         assert!(config.given_keys().is_none());
+    }
+
+    #[test]
+    fn a_regular_expression_has_to_be_one() {
+        let config = read(json!({
+            "keys": {"keys": []},
+            "audiences": ["a"],
+            "bound_claims": {"/a/b": {"regex": "("}},
+        }));
+        let error = config.check().unwrap_err();
+        assert!(format!("{error:?}").contains("/bound_claims/~1a~1b"));
     }
 
     #[test]
