@@ -16,8 +16,8 @@ from harness.servers import CachingKeystone, PythonKeystone
 #: Scripts in which Python Keystone's cache would show: it goes on telling what has changed since, or what one request
 #: added to what the next ones get.
 WITHOUT_CACHE = {
-    "credentials", "domain_deletion", "federated_login", "federation", "first_use", "limits", "oauth2_certificates",
-    "password_expiry", "personas", "projects", "revocations", "trust_chains", "trusts",
+    "credentials", "domain_deletion", "federated_login", "federation", "first_use", "inactivity", "limits",
+    "oauth2_certificates", "password_expiry", "personas", "projects", "revocations", "trust_chains", "trusts",
 }  # fmt: skip
 KEPT_IN = Path(__file__).parents[2] / "target" / "differential"
 
@@ -43,7 +43,8 @@ def recorded(name, script):
 
 
 def key_of(script):
-    return hashlib.sha256(repr(script).encode()).hexdigest()[:16]
+    idle = "".join(request.idle or "" for request in script.requests)
+    return hashlib.sha256(f"{script!r}{idle}".encode()).hexdigest()[:16]
 
 
 def record(name, script, directory, databases=None):

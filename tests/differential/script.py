@@ -19,22 +19,24 @@ A script is a list of steps. A step is a mapping:
     status: 201                      what Python Keystone answers; a guard against scripts that miss their point
 
 A file may also be `{config: {token: {expiration: 2}}, steps: [...]}`: options of keystone.conf for both servers. A step
-`wait: 3` waits that many seconds.
+`wait: 3` waits that many seconds. A step `idle: "{alice.id}"` has a user made, and active, long ago.
 
 `login: {user: "{alice.id}", password: ..., project: ..., domain: ..., system: true, unscoped: true}` is short for
 POST /v3/auth/tokens with a password; `{name}` stands for what earlier steps kept, on each side its own.
 """
 
 import base64
+import datetime
 import http.client
 import json
 import re
 import time
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
+import sqlalchemy
 import yaml
 
 from differential.signing import AwsSigned, Form, oauth1_header
@@ -68,6 +70,7 @@ class Request:
     compare: str = "all"
     status: int | None = None
     wait: float = 0
+    idle: str | None = field(default=None, repr=False)
 
     def __str__(self):
         what = f"{self.method} {self.path}"
@@ -142,6 +145,8 @@ class Side:
     def send(self, request):
         """Sends one request, keeps what it says to keep, and gives the reply."""
         time.sleep(request.wait)
+        if request.idle:
+            make_idle(self.server, self.fill(request.idle))
         headers = {"Accept": "application/json"}
         if request.who != "nobody":
             headers["X-Auth-Token"] = self.look_up(f"{request.who}.token")
@@ -192,6 +197,19 @@ class Side:
                 self.names[request.save]["list"] = inner[0] if inner else []
         if request.token and "X-Subject-Token" in reply.headers:
             self.names.setdefault(request.token, {})["token"] = reply.headers["X-Subject-Token"]
+
+
+def make_idle(server, user_id):
+    """Puts the days on which a user was made, and was active last, a year back, which no request can."""
+    engine = sqlalchemy.create_engine(server.config["database"]["connection"].replace("{dir}", str(server.directory)))
+    user = sqlalchemy.table("user", *map(sqlalchemy.column, ("id", "created_at", "last_active_at")))
+    then = datetime.datetime.now() - datetime.timedelta(days=365)
+    long_ago = {"created_at": then, "last_active_at": then.date()}
+    with engine.begin() as connection:
+        changed = connection.execute(user.update().where(user.c.id == user_id).values(**long_ago)).rowcount
+    engine.dispose()
+    if changed != 1:
+        raise ScriptError(f"{server.name} has no user {user_id}")
 
 
 def login_body(options):
@@ -254,12 +272,13 @@ def load(path):
     content = yaml.safe_load(Path(path).read_text())
     if isinstance(content, list):
         content = {"steps": content}
-    requests, wait = [], 0
+    requests, before = [], {}
     for step in content["steps"]:
-        if set(step) == {"wait"}:
-            wait = step["wait"]
+        if set(step) in ({"wait"}, {"idle"}):
+            before.update(step)
             continue
         made = requests_of(step)
-        made[0].wait, wait = wait, 0
+        made[0] = replace(made[0], **before)
+        before = {}
         requests += made
     return Script(requests, content.get("config", {}))

@@ -27,6 +27,17 @@ impl Caller {
         Self { token, credentials }
     }
 
+    /// Someone whom a mapping gives groups and no account. To policy they are no user, so that what
+    /// users may do with their own things is not theirs.
+    pub(crate) fn without_account(token: Arc<ValidToken>) -> Self {
+        let credentials = Arc::new(Credentials {
+            user_id: None,
+            user_domain_id: None,
+            ..project(&token)
+        });
+        Self { token, credentials }
+    }
+
     pub fn token(&self) -> &ValidToken {
         &self.token
     }
@@ -34,6 +45,18 @@ impl Caller {
     /// The user that policy and ownership look at: the trustor, where a trust impersonates.
     pub fn user_id(&self) -> &UserId {
         &self.token.acting_user().id
+    }
+
+    /// The user for whom something is made that belongs to its maker.
+    ///
+    /// # Errors
+    /// `Forbidden` where the caller has no account that it could belong to.
+    pub(crate) fn own_user_id(&self) -> Result<&UserId> {
+        if self.credentials.user_id.is_some() {
+            Ok(self.user_id())
+        } else {
+            Err(Error::forbidden("the caller has no account here"))
+        }
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {

@@ -82,7 +82,10 @@ impl Identity {
         caller: &Caller,
         creation: CredentialCreation,
     ) -> Result<Credential> {
-        let user_id = creation.user_id.unwrap_or_else(|| caller.user_id().clone());
+        let user_id = match creation.user_id {
+            Some(user_id) => user_id,
+            None => caller.own_user_id()?.clone(),
+        };
         let target = Target::new().with("target.credential.user_id", user_id.as_str());
         self.enforce(caller, "identity:create_credential", target)?;
         refuse_delegated(caller)?;

@@ -1,8 +1,8 @@
-//! Domain configuration: kept, changed and shown, but for what is sensitive, which never comes
-//! back.
+//! Domain configuration: kept, changed and shown, but for what is sensitive, which comes back to the
+//! domain's driver and to nobody else.
 
 use archstone_model::{
-    domain_config::{ConfigOptions, ConfigPart, InvalidConfig},
+    domain_config::{CompleteConfig, ConfigOptions, ConfigPart, InvalidConfig},
     entity::Entity,
     id::DomainId,
     policy::Target,
@@ -117,6 +117,21 @@ impl Identity {
         options.supported.check_default(part)?;
         let part = options.defaults.clone().part(part);
         Ok(part.unwrap_or_else(|| Value::Object(serde_json::Map::new())))
+    }
+
+    /// All of a domain's configuration, for its driver: what is sensitive is in it, and put in place
+    /// of each `%(option)s` in the other options. No client is told any of it.
+    ///
+    /// # Errors
+    /// `Unavailable` where the database does not answer. A domain without configuration has an empty
+    /// one.
+    pub async fn complete_domain_config(&self, id: &DomainId) -> Result<CompleteConfig> {
+        let options = self.store.complete_domain_config(id).await?;
+        let (config, bad) = CompleteConfig::new(options);
+        for reference in bad {
+            tracing::warn!(domain = %id, %reference, "a reference in a domain's configuration stays as it is");
+        }
+        Ok(config)
     }
 
     fn compliance_of(&self, id: &DomainId, part: &ConfigPart) -> Result<Value> {

@@ -176,7 +176,7 @@ impl Identity {
         if let Some(domain_id) = caller.scope_domain_id() {
             members.entries.retain(|user| user.domain_id == *domain_id);
         }
-        Ok(members)
+        Ok(members.map(|user| self.shown(user)))
     }
 
     pub async fn add_member(&self, caller: &Caller, group: &GroupId, user: &UserId) -> Result<()> {

@@ -59,7 +59,7 @@ impl Identity {
             "identity:get_user",
             self.user_target(id, found.as_ref().ok()),
         )?;
-        Ok(found?)
+        Ok(self.shown(found?))
     }
 
     /// Lists users. A caller with a domain-scoped token sees that domain only.
@@ -83,7 +83,7 @@ impl Identity {
         if let Some(domain_id) = own_domain {
             users.entries.retain(|user| user.domain_id == *domain_id);
         }
-        Ok(users)
+        Ok(users.map(|user| self.shown(user)))
     }
 
     /// Creates a user in the given domain, or in the caller's.
@@ -142,7 +142,7 @@ impl Identity {
             "identity:update_user",
             self.user_target(id, found.as_ref().ok()),
         )?;
-        let user = found?;
+        let user = self.shown(found?);
         if change
             .domain_id
             .as_ref()
@@ -172,8 +172,9 @@ impl Identity {
         let loses_tokens = matches!(password, Change::Set(Some(_)))
             || (user.enabled && change.enabled == Change::Set(false));
         let enabled = match change.enabled {
-            // As in Keystone, every change of an enabled user enables them anew.
-            Change::Keep if self.compliance.is_enabled(&user, self.now()) => Change::Set(true),
+            // As in Keystone, every change of an enabled user enables them anew, and one of an
+            // inactive user disables them for good.
+            Change::Keep => Change::Set(user.enabled),
             enabled => enabled,
         };
         if enabled == Change::Set(true) {
@@ -199,7 +200,7 @@ impl Identity {
                 .await?;
         }
         self.audit_write(caller, "update", Entity::User, id.as_str());
-        Ok(updated)
+        Ok(self.shown(updated))
     }
 
     /// Deletes a user with everything that is theirs.
@@ -278,6 +279,11 @@ impl Identity {
             groups.retain(|membership| membership.group.domain_id == *domain_id);
         }
         Ok(groups)
+    }
+
+    /// A user as they are shown: lists compare `enabled` as it is stored, as Keystone's do.
+    pub(crate) fn shown(&self, user: User) -> User {
+        self.compliance.shown(user, self.now())
     }
 
     /// What policy rules may read about a user (and a group, where the request names one).

@@ -103,6 +103,14 @@ impl<T> Listing<T> {
         let cut_at = page.limit.filter(|limit| entries.len() as u64 >= *limit);
         Self { entries, cut_at }
     }
+
+    /// Changes each entry.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Listing<U> {
+        Listing {
+            entries: self.entries.into_iter().map(change).collect(),
+            cut_at: self.cut_at,
+        }
+    }
 }
 
 impl<T> From<Vec<T>> for Listing<T> {

@@ -201,6 +201,13 @@ impl PasswordRules {
             _ => true,
         }
     }
+
+    /// A user as the API shows them: one who does not count as enabled is not.
+    #[must_use]
+    pub fn shown(&self, mut user: User, now: DateTime<Utc>) -> User {
+        user.enabled = self.is_enabled(&user, now);
+        user
+    }
 }
 
 /// The state of an account's lock.
@@ -275,6 +282,29 @@ mod tests {
         let user = account(0, now).user;
         assert!(rules.is_enabled(&user, now + TimeDelta::days(89)));
         assert!(!rules.is_enabled(&user, now + TimeDelta::days(90)));
+    }
+
+    #[test]
+    fn an_inactive_user_is_shown_as_disabled_unless_exempt_or_active_since() {
+        let rules = PasswordRules {
+            disable_after_days_inactive: Some(90),
+            ..PasswordRules::default()
+        };
+        let now = Utc::now();
+        let later = now + TimeDelta::days(90);
+        let user = account(0, now).user;
+        assert!(rules.shown(user.clone(), now).enabled);
+        assert!(!rules.shown(user.clone(), later).enabled);
+        assert!(PasswordRules::default().shown(user.clone(), later).enabled);
+        let mut active = user.clone();
+        active.last_active_at = Some(later.date_naive());
+        assert!(rules.shown(active, later).enabled);
+        let mut exempt = user.clone();
+        exempt.options.ignore_user_inactivity = Some(true);
+        assert!(rules.shown(exempt, later).enabled);
+        let mut disabled = user;
+        disabled.enabled = false;
+        assert!(!rules.shown(disabled, now).enabled);
     }
 
     #[test]

@@ -31,6 +31,31 @@ impl Store {
         Ok(options)
     }
 
+    /// All options of a domain, the sensitive ones last.
+    pub async fn complete_domain_config(&self, id: &DomainId) -> Result<Vec<ConfigOption>> {
+        let mut session = self.db.session().await?;
+        let mut options = Vec::new();
+        for table in [READABLE, SENSITIVE] {
+            let query = Query::select()
+                .columns(["group", "option", "value"])
+                .from(table)
+                .and_where(Expr::col("domain_id").eq(id.as_str()))
+                .to_owned();
+            for row in session.fetch_all(&query).await? {
+                options.push(ConfigOption {
+                    group: row.text("group")?,
+                    option: row.text("option")?,
+                    value: if table == SENSITIVE {
+                        ConfigValue::Sensitive(row.text("value")?.into())
+                    } else {
+                        ConfigValue::Readable(row.json("value")?)
+                    },
+                });
+            }
+        }
+        Ok(options)
+    }
+
     /// Whether a domain has anything set in this part, be it readable or not.
     pub async fn has_domain_config(&self, id: &DomainId, part: &ConfigPart) -> Result<bool> {
         let mut session = self.db.session().await?;

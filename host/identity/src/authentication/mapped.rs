@@ -181,7 +181,11 @@ impl Identity {
 
     /// The groups that a mapping gives. Those named by id must exist; of those named by name, the
     /// ones that do.
-    async fn mapped_groups(&self, mapping_id: &MappingId, mapped: &Mapped) -> Result<Vec<GroupId>> {
+    pub(super) async fn mapped_groups(
+        &self,
+        mapping_id: &MappingId,
+        mapped: &Mapped,
+    ) -> Result<Vec<GroupId>> {
         let mut groups: Vec<GroupId> = Vec::new();
         for id in &mapped.group_ids {
             self.require_mapped_group(mapping_id, id).await?;

@@ -88,9 +88,8 @@ impl Identity {
         match self.compliance.lockout(&account, now) {
             Lockout::Locked => {
                 self.passwords.verify_nothing(password).await?;
-                return Err(Error::LoginRefused {
-                    message: format!("The account is locked for user: {id}."),
-                });
+                // Whoever guesses passwords is not told which accounts there are.
+                return Err(Error::unauthenticated("the account is locked"));
             }
             Lockout::Over => self.store.reset_failed_logins(id).await?,
             Lockout::Open => {}

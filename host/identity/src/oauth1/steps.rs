@@ -124,7 +124,7 @@ impl Identity {
             ));
         }
         let grant = Grant {
-            user_id: caller.user_id().clone(),
+            user_id: caller.own_user_id()?.clone(),
             roles: granted.into_iter().collect(),
             verifier: random_verifier(),
         };
