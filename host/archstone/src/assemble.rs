@@ -21,9 +21,10 @@ pub(crate) async fn store(config: &Config) -> Result<Store> {
         ..PoolOptions::default()
     };
     let url = database(config)?;
-    Store::connect(url, &options)
+    let store = Store::connect(url, &options)
         .await
-        .with_context(|| format!("cannot open the database {url}"))
+        .with_context(|| format!("cannot open the database {url}"))?;
+    Ok(store.with_exact_names(config.exact_names))
 }
 
 /// Where the database is.

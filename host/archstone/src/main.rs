@@ -1,16 +1,21 @@
 //! The `archstone` command: serves the Identity API and keeps what it needs in order.
 
 mod assemble;
+mod audit_file;
 mod commands;
 mod config;
 mod policy_files;
 mod telemetry;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, ConfigArgs, Notice};
+use crate::{
+    audit_file::AuditFile,
+    config::{Config, ConfigArgs, Notice},
+};
 
 /// An OpenStack Identity service, extensible with WebAssembly plugins.
 #[derive(Debug, Parser)]
@@ -67,7 +72,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         return commands::routes::print();
     }
     let config = Config::load(&cli.config.files()?)?;
-    telemetry::start(&config);
+    let audit_file = match &cli.command {
+        Command::Serve(_) => audit_file(&config)?,
+        _ => None,
+    };
+    telemetry::start(&config, audit_file.clone());
     config.notices.iter().for_each(Notice::log);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = config.workers {
@@ -76,7 +85,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let runtime = runtime.enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
-            Command::Serve(serve) => serve.run(&config).await,
+            Command::Serve(serve) => serve.run(&config, audit_file).await,
             Command::Db(db) => db.run(&config).await,
             Command::Bootstrap(bootstrap) => bootstrap.run(&config).await,
             Command::Fernet(fernet) => fernet.run(&config),
@@ -87,4 +96,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::RouteStatus => Ok(()),
         }
     })
+}
+
+fn audit_file(config: &Config) -> anyhow::Result<Option<Arc<AuditFile>>> {
+    let Some(path) = &config.audit_file else {
+        return Ok(None);
+    };
+    let file = AuditFile::open(path)
+        .with_context(|| format!("cannot open [archstone] audit_file {}", path.display()))?;
+    Ok(Some(file))
 }

@@ -1,20 +1,31 @@
-//! Logs as JSON lines on standard error (or readable text with `[archstone] log_format = text`).
+//! Logs as JSON lines on standard error (or readable text with `[archstone] log_format = text`), and
+//! the audit trail in a file.
 
-use tracing_subscriber::EnvFilter;
+use std::sync::Arc;
 
-use crate::config::Config;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
-/// Starts logging. `RUST_LOG` wins over `[DEFAULT] debug`.
-pub(crate) fn start(config: &Config) {
+use crate::{
+    audit_file::{self, AuditFile},
+    config::Config,
+};
+
+/// Starts logging. `RUST_LOG` wins over `[DEFAULT] debug`, and says nothing of the audit file.
+pub(crate) fn start(config: &Config, audit_file: Option<Arc<AuditFile>>) {
     let default = if config.debug { "debug" } else { "info" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // Only a second start fails, and then logging is running already.
-    let _ = if config.text_logs {
-        logs.try_init()
+    let logs = fmt::layer().with_writer(std::io::stderr);
+    let logs = if config.text_logs {
+        logs.boxed()
     } else {
-        logs.json().try_init()
+        logs.json().boxed()
     };
+    let audit = audit_file.map(audit_file::layer);
+    // Only a second start fails, and then logging is running already.
+    let _ = tracing_subscriber::registry()
+        .with(logs.with_filter(filter))
+        .with(audit)
+        .try_init();
 }

@@ -122,7 +122,7 @@ impl Identity {
     }
 
     /// Deletes a group. If it has roles, its members lose the tokens they hold, which may carry
-    /// them.
+    /// them, unless `[archstone] keep_tokens_of_former_members` has tokens go on with what is left.
     pub async fn delete_group(&self, caller: &Caller, id: &GroupId) -> Result<()> {
         let group = self.store.group(id).await?;
         self.enforce(
@@ -142,6 +142,9 @@ impl Identity {
 
     /// The members of a group that has roles, whose tokens end with it.
     pub(crate) async fn who_lose_roles_with(&self, id: &GroupId) -> Result<Vec<UserId>> {
+        if self.options.departures.keep_tokens_of_former_members {
+            return Ok(Vec::new());
+        }
         let filter = AssignmentFilter {
             actors: vec![Actor::Group(id.clone())],
             ..AssignmentFilter::default()
@@ -220,8 +223,11 @@ impl Identity {
             )));
         }
         self.store.remove_user_from_group(user, group).await?;
-        self.revoke(RevocationEvent::for_user(user.clone(), self.now()))
-            .await?;
+        // A token's roles are looked up whenever it is validated, so none outlives the membership.
+        if !self.options.departures.keep_tokens_of_former_members {
+            self.revoke(RevocationEvent::for_user(user.clone(), self.now()))
+                .await?;
+        }
         self.audit_write(caller, "remove_member", Entity::Group, group.as_str());
         Ok(())
     }

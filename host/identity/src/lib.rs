@@ -75,7 +75,10 @@ pub use crate::{
     groups::{GroupChange, GroupCreation},
     limits::{LimitCreation, RegisteredLimitCreation},
     oauth1::{ConsumerChange, ConsumerCreation, IssuedOAuthToken, OAuthRequest},
-    options::{DomainConfigOptions, ExternalUsers, FederationOptions, Options, TokenlessOptions},
+    options::{
+        Departures, DomainConfigOptions, ExternalUsers, FederationOptions, Options,
+        TokenlessOptions,
+    },
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
     plugins::PluginDetails,

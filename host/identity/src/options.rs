@@ -80,6 +80,21 @@ pub struct Options {
     /// unless it is set, though the method is among the default ones.
     pub external_users: Option<ExternalUsers>,
     pub tokenless: TokenlessOptions,
+    pub departures: Departures,
+}
+
+/// Where an operator may have Archstone answer otherwise than Keystone can without breaking somebody.
+/// Each is off unless `[archstone]` says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Departures {
+    /// `keep_tokens_of_former_members`: who leaves a group keeps their tokens, which lose what the
+    /// group gave.
+    pub keep_tokens_of_former_members: bool,
+    /// `show_own_role_assignments`: users may list the roles that they have.
+    pub show_own_role_assignments: bool,
+    /// `renew_password_hashes`: a password that was hashed otherwise than passwords are now is
+    /// hashed anew at the next login.
+    pub renew_password_hashes: bool,
 }
 
 /// Where users live whom a web server in front knows.
@@ -209,6 +224,7 @@ impl Default for Options {
             domain_config: DomainConfigOptions::default(),
             external_users: None,
             tokenless: TokenlessOptions::default(),
+            departures: Departures::default(),
             max_db_limit: 1000,
         }
     }

@@ -24,6 +24,9 @@ use crate::{Error, Result};
 /// bcrypt reads no more than this many bytes.
 const BCRYPT_MAX_LENGTH: usize = 72;
 
+/// scrypt's cost, which Keystone does not let an operator choose.
+const SCRYPT_LOG_N: u8 = 16;
+
 /// What a caller is told to wait when all hashing threads are busy and the queue is full.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -45,6 +48,22 @@ pub enum HashAlgorithm {
     Pbkdf2Sha512 {
         rounds: u32,
     },
+}
+
+impl HashAlgorithm {
+    /// Whether a hash is one that this algorithm makes, with these parameters.
+    fn made(self, hash: &str) -> bool {
+        let beginning = match self {
+            Self::Bcrypt { cost } => format!("$2b${cost:02}$"),
+            Self::BcryptSha256 { cost } => format!("$bcrypt-sha256$v=2,t=2b,r={cost}$"),
+            Self::Scrypt {
+                block_size,
+                parallelism,
+            } => format!("$scrypt$ln={SCRYPT_LOG_N},r={block_size},p={parallelism}$"),
+            Self::Pbkdf2Sha512 { rounds } => format!("$pbkdf2-sha512${rounds}$"),
+        };
+        hash.starts_with(&beginning)
+    }
 }
 
 /// How passwords are hashed.
@@ -143,6 +162,20 @@ impl PasswordHasher {
             .await?
     }
 
+    /// A hash of a password that was verified by another hash, where passwords are hashed otherwise
+    /// now; `None` where there is nothing to renew, or the old hash says nothing of how the password
+    /// ends.
+    ///
+    /// # Errors
+    /// As for [`PasswordHasher::hash`].
+    pub async fn renewed(&self, password: &Secret, hash: &str) -> Result<Option<String>> {
+        let cut = is_bcrypt(hash) && password.expose().len() > BCRYPT_MAX_LENGTH;
+        if cut || self.options.algorithm.made(hash) {
+            return Ok(None);
+        }
+        self.hash(password.clone()).await.map(Some)
+    }
+
     /// Spends the time of a verification where there is nothing to verify.
     pub async fn verify_nothing(&self, password: Secret) -> Result<()> {
         self.verify(password, self.nobody.to_string())
@@ -210,12 +243,12 @@ fn hash(options: &HashOptions, password: &[u8]) -> Result<String> {
             parallelism,
         } => {
             let salt = random_bytes::<16>();
-            let params =
-                scrypt::Params::new(16, block_size, parallelism, 32).map_err(Error::internal)?;
+            let params = scrypt::Params::new(SCRYPT_LOG_N, block_size, parallelism, 32)
+                .map_err(Error::internal)?;
             let mut digest = [0; 32];
             scrypt::scrypt(password, &salt, &params, &mut digest).map_err(Error::internal)?;
             Ok(format!(
-                "$scrypt$ln=16,r={block_size},p={parallelism}${}${}",
+                "$scrypt$ln={SCRYPT_LOG_N},r={block_size},p={parallelism}${}${}",
                 STANDARD_NO_PAD.encode(salt),
                 STANDARD_NO_PAD.encode(digest)
             ))
@@ -230,6 +263,11 @@ fn hash(options: &HashOptions, password: &[u8]) -> Result<String> {
             ))
         }
     }
+}
+
+/// Whether a hash is of the one form that looks at no more than the beginning of a password.
+fn is_bcrypt(hash: &str) -> bool {
+    hash.starts_with("$2")
 }
 
 fn verify(password: &[u8], hash: &str) -> bool {
@@ -321,15 +359,7 @@ mod tests {
 
     #[test]
     fn every_algorithm_verifies_what_it_hashed_and_nothing_else() {
-        for algorithm in [
-            HashAlgorithm::Bcrypt { cost: 4 },
-            HashAlgorithm::BcryptSha256 { cost: 4 },
-            HashAlgorithm::Scrypt {
-                block_size: 8,
-                parallelism: 1,
-            },
-            HashAlgorithm::Pbkdf2Sha512 { rounds: 1000 },
-        ] {
+        for algorithm in ALGORITHMS {
             let hashed = hash(&with(algorithm), b"correct horse").unwrap();
             assert!(verify(b"correct horse", &hashed), "{algorithm:?} {hashed}");
             assert!(!verify(b"battery staple", &hashed), "{algorithm:?}");
@@ -350,6 +380,41 @@ mod tests {
             assert!(verify("s3cret pässword".as_bytes(), hashed), "{hashed}");
             assert!(!verify(b"s3cret password", hashed), "{hashed}");
         }
+    }
+
+    const ALGORITHMS: [HashAlgorithm; 4] = [
+        HashAlgorithm::Bcrypt { cost: 4 },
+        HashAlgorithm::BcryptSha256 { cost: 4 },
+        HashAlgorithm::Scrypt {
+            block_size: 8,
+            parallelism: 1,
+        },
+        HashAlgorithm::Pbkdf2Sha512 { rounds: 1000 },
+    ];
+
+    #[test]
+    fn an_algorithm_knows_its_own_hashes_from_all_others() {
+        for made_by in ALGORITHMS {
+            let hashed = hash(&with(made_by), b"correct horse").unwrap();
+            for algorithm in ALGORITHMS {
+                assert_eq!(algorithm.made(&hashed), algorithm == made_by, "{hashed}");
+            }
+        }
+        let dearer = HashAlgorithm::Bcrypt { cost: 5 };
+        assert!(!dearer.made(BY_KEYSTONE[0]) && ALGORITHMS[0].made(BY_KEYSTONE[0]));
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_renewed_where_it_is_of_another_kind_and_says_all_of_the_password() {
+        let hasher = PasswordHasher::start(with(HashAlgorithm::Pbkdf2Sha512 { rounds: 1000 }));
+        let hasher = hasher.unwrap();
+        let password = Secret::from("s3cret pässword");
+        let renewed = hasher.renewed(&password, BY_KEYSTONE[0]).await.unwrap();
+        let renewed = renewed.unwrap();
+        assert!(verify(password.expose().as_bytes(), &renewed));
+        assert_eq!(hasher.renewed(&password, &renewed).await.unwrap(), None);
+        let long = Secret::from("x".repeat(73));
+        assert_eq!(hasher.renewed(&long, BY_KEYSTONE[0]).await.unwrap(), None);
     }
 
     #[test]

@@ -14,15 +14,6 @@ pub(crate) fn by_name(
     }
 }
 
-/// Drops what passed for a case-sensitive comparison only because the database knows none.
-pub(crate) fn keep_exact<T>(found: &mut Vec<T>, names: &[NameFilter], name: impl Fn(&T) -> &str) {
-    let exact: Vec<_> = names
-        .iter()
-        .filter(|filter| filter.comparison.is_exact_part())
-        .collect();
-    found.retain(|entry| exact.iter().all(|filter| filter.accepts(name(entry))));
-}
-
 fn condition(column: (&'static str, &'static str), name: &NameFilter) -> SimpleExpr {
     let escaped: String = name
         .value

@@ -12,7 +12,7 @@ use crate::{
     database::Session,
     error::OnDuplicate,
     extra::json,
-    filter::{by_name, by_page, keep_exact},
+    filter::{by_name, by_page},
     row::Row,
     users::{self, delete_where},
     write,
@@ -34,10 +34,11 @@ impl Store {
         query
             .and_where(Expr::col("name").eq(name))
             .and_where(Expr::col("domain_id").eq(domain_id.as_str()));
-        match session.fetch_optional(&query).await? {
-            Some(row) => read(&row),
-            None => Err(Error::not_found(Entity::Group, name)),
-        }
+        let found = session.fetch_optional(&query).await?;
+        let group = found.map(|row| read(&row)).transpose()?;
+        group
+            .filter(|group| self.is_named(&group.name, name))
+            .ok_or_else(|| Error::not_found(Entity::Group, name))
     }
 
     /// Groups in id order.
@@ -51,7 +52,7 @@ impl Store {
         by_page(&mut query, ("group", "id"), &filter.page);
         let rows = session.fetch_all(&query).await?;
         let mut groups: Vec<Group> = rows.iter().map(read).collect::<Result<_>>()?;
-        keep_exact(&mut groups, &filter.names, |group| &group.name);
+        self.keep_exact(&mut groups, &filter.names, |group| &group.name);
         Ok(groups)
     }
 
@@ -189,7 +190,7 @@ impl Store {
             .and_where(Expr::col(("user_group_membership", "group_id")).eq(id.as_str()));
         users::narrow(&mut query, filter, &session);
         let mut members = users::load(&mut session, &query).await?;
-        keep_exact(&mut members, &filter.names, |user| &user.name);
+        self.keep_exact(&mut members, &filter.names, |user| &user.name);
         Ok(members)
     }
 }

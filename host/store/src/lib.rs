@@ -35,6 +35,7 @@ mod trusts;
 mod url;
 mod users;
 
+use archstone_model::listing::{Comparison, NameFilter};
 use sea_query::{Expr, ExprTrait, Query};
 
 use crate::{database::Session, schema::Dialect};
@@ -49,6 +50,7 @@ pub use crate::{
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Database,
+    exact_names: bool,
 }
 
 impl Store {
@@ -59,7 +61,31 @@ impl Store {
     pub async fn connect(url: &DatabaseUrl, options: &PoolOptions) -> Result<Self> {
         Ok(Self {
             db: Database::connect(url, options).await?,
+            exact_names: false,
         })
+    }
+
+    /// Has things found by their name only if it is written exactly so. MariaDB's collations take
+    /// `Ada` for `ada` otherwise.
+    #[must_use]
+    pub fn with_exact_names(mut self, exact_names: bool) -> Self {
+        self.exact_names = exact_names;
+        self
+    }
+
+    /// Whether what the database found under a name counts as found.
+    fn is_named(&self, found: &str, asked_for: &str) -> bool {
+        !self.exact_names || found == asked_for
+    }
+
+    /// Drops what passed for a comparison only because the database knows no exact ones.
+    fn keep_exact<T>(&self, found: &mut Vec<T>, names: &[NameFilter], name: impl Fn(&T) -> &str) {
+        let exact = |filter: &&NameFilter| {
+            filter.comparison.is_exact_part()
+                || (self.exact_names && filter.comparison == Comparison::Equals)
+        };
+        let exact: Vec<_> = names.iter().filter(exact).collect();
+        found.retain(|entry| exact.iter().all(|filter| filter.accepts(name(entry))));
     }
 
     /// The number of the last committed write on any Archstone node.

@@ -76,6 +76,24 @@ impl Store {
         })
     }
 
+    /// Puts another hash of the same password in place of one, unless the password has changed since.
+    pub async fn renew_password_hash(&self, id: &UserId, old: &str, new: &str) -> Result<()> {
+        write!(self, tx => {
+            let local_user = Query::select()
+                .column("id")
+                .from("local_user")
+                .and_where(Expr::col("user_id").eq(id.as_str()))
+                .to_owned();
+            let update = Query::update()
+                .table("password")
+                .value("password_hash", new)
+                .and_where(Expr::col("local_user_id").in_subquery(local_user))
+                .and_where(Expr::col("password_hash").eq(old))
+                .to_owned();
+            tx.execute(&update).await?;
+        })
+    }
+
     /// Forgets failed logins.
     pub async fn reset_failed_logins(&self, id: &UserId) -> Result<()> {
         write!(self, tx => { clear_failures(tx, id).await? })

@@ -17,7 +17,7 @@ use crate::{
     error::OnDuplicate,
     extra::{json, read_resource_option, resource_option_rows},
     federation::delete_providers_of_domain,
-    filter::{by_name, by_page, keep_exact},
+    filter::{by_name, by_page},
     row::Row,
     trusts::delete_trusts_of,
     users::delete_where,
@@ -41,6 +41,7 @@ impl Store {
         let mut session = self.db.session().await?;
         by_domain_and_name(&mut session, domain_id.as_str(), name)
             .await?
+            .filter(|project| self.is_named(&project.name, name))
             .ok_or_else(|| Error::not_found(Entity::Project, name))
     }
 
@@ -50,7 +51,7 @@ impl Store {
         let mut query = select();
         narrow(&mut query, filter);
         let mut projects = load(&mut session, &query).await?;
-        keep_exact(&mut projects, &filter.names, |project| &project.name);
+        self.keep_exact(&mut projects, &filter.names, |project| &project.name);
         Ok(projects)
     }
 
@@ -197,6 +198,7 @@ impl Store {
         let mut session = self.db.session().await?;
         by_domain_and_name(&mut session, ROOT_DOMAIN_ROW, name)
             .await?
+            .filter(|domain| self.is_named(&domain.name, name))
             .map(Domain::from)
             .ok_or_else(|| Error::not_found(Entity::Domain, name))
     }

@@ -15,7 +15,7 @@ use crate::{
     database::Session,
     error::OnDuplicate,
     extra::{json, read_resource_option, resource_option_rows},
-    filter::{by_name, by_page, keep_exact},
+    filter::{by_name, by_page},
     row::Row,
     users::delete_where,
     write,
@@ -42,8 +42,10 @@ impl Store {
         query
             .and_where(Expr::col("name").eq(name))
             .and_where(Expr::col("domain_id").eq(domain_id.map_or(NO_DOMAIN, DomainId::as_str)));
-        let found = load(&mut session, &query).await?.into_iter().next();
-        found.ok_or_else(|| Error::not_found(Entity::Role, name))
+        let mut found = load(&mut session, &query).await?.into_iter();
+        found
+            .find(|role| self.is_named(&role.name, name))
+            .ok_or_else(|| Error::not_found(Entity::Role, name))
     }
 
     /// Roles in id order: the global ones, or those of the domain in the filter.
@@ -58,7 +60,7 @@ impl Store {
         by_name(&mut query, ("role", "name"), &filter.names);
         by_page(&mut query, ("role", "id"), &filter.page);
         let mut roles = load(&mut session, &query).await?;
-        keep_exact(&mut roles, &filter.names, |role| &role.name);
+        self.keep_exact(&mut roles, &filter.names, |role| &role.name);
         Ok(roles)
     }
 

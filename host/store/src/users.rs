@@ -19,7 +19,7 @@ use crate::{
     database::Session,
     error::OnDuplicate,
     extra::{json, read_user_option, time, user_option_rows},
-    filter::{by_name, by_page, keep_exact},
+    filter::{by_name, by_page},
     passwords::{add_password, clear_failures},
     row::Row,
     trusts::delete_trusts_of,
@@ -42,12 +42,14 @@ impl Store {
         let mut session = self.db.session().await?;
         for table in ["local_user", "nonlocal_user"] {
             let query = Query::select()
-                .column("user_id")
+                .columns(["user_id", "name"])
                 .from(table)
                 .and_where(Expr::col("name").eq(name))
                 .and_where(Expr::col("domain_id").eq(domain_id.as_str()))
                 .to_owned();
-            if let Some(row) = session.fetch_optional(&query).await? {
+            if let Some(row) = session.fetch_optional(&query).await?
+                && self.is_named(&row.text("name")?, name)
+            {
                 return load_one(&mut session, &UserId::from(row.text("user_id")?)).await;
             }
         }
@@ -60,7 +62,7 @@ impl Store {
         let mut query = select_users();
         narrow(&mut query, filter, &session);
         let mut users = load(&mut session, &query).await?;
-        keep_exact(&mut users, &filter.names, |user| &user.name);
+        self.keep_exact(&mut users, &filter.names, |user| &user.name);
         Ok(users)
     }
 

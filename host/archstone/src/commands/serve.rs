@@ -14,7 +14,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{assemble, config::Config, policy_files::PolicyFiles};
+use crate::{assemble, audit_file::AuditFile, config::Config, policy_files::PolicyFiles};
 
 /// How long requests under way may take to end when the server is asked to stop.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
@@ -33,7 +33,11 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) async fn run(self, config: &Config) -> Result<()> {
+    pub(crate) async fn run(
+        self,
+        config: &Config,
+        audit_file: Option<Arc<AuditFile>>,
+    ) -> Result<()> {
         let metrics = PrometheusBuilder::new()
             .install_recorder()
             .context("cannot start metrics")?;
@@ -51,6 +55,7 @@ impl Serve {
             Arc::clone(&identity),
             config.policy_files.clone(),
             config.policy,
+            audit_file,
         ));
         let metrics = Router::new().route("/metrics", get(async move || metrics.render()));
         let service = archstone_api::service(identity, config.api.clone()).merge(metrics);
@@ -96,9 +101,14 @@ async fn stop() {
     }
 }
 
-/// Takes up changed keys and policy, on a timer and at SIGHUP. What cannot be used is reported and
-/// what was there stays.
-async fn reload(identity: Arc<Identity>, files: PolicyFiles, options: PolicyOptions) {
+/// Takes up changed keys and policy, on a timer and at SIGHUP, and another audit file at SIGHUP. What
+/// cannot be used is reported and what was there stays.
+async fn reload(
+    identity: Arc<Identity>,
+    files: PolicyFiles,
+    options: PolicyOptions,
+    audit_file: Option<Arc<AuditFile>>,
+) {
     let mut known = files.stamp();
     let mut ticks = tokio::time::interval(RELOAD_EVERY);
     let mut hangups = signal(SignalKind::hangup()).ok();
@@ -109,9 +119,14 @@ async fn reload(identity: Arc<Identity>, files: PolicyFiles, options: PolicyOpti
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = hangup => {}
+        let hung_up = tokio::select! {
+            _ = ticks.tick() => false,
+            _ = hangup => true,
+        };
+        if let (true, Some(file)) = (hung_up, &audit_file)
+            && let Err(error) = file.reopen()
+        {
+            tracing::error!(%error, "the audit file cannot be opened anew; the old one stays");
         }
         match identity.reload_keys() {
             Ok(true) => tracing::info!("keys were reloaded"),

@@ -13,7 +13,8 @@ use std::{collections::HashMap, net::IpAddr, num::NonZeroUsize, path::PathBuf};
 
 use archstone_api::{self as api, CallbackPage, TrustedProxies};
 use archstone_identity::{
-    ExternalUsers, FederationOptions, HashAlgorithm, HashOptions, Options, TokenlessOptions,
+    Departures, ExternalUsers, FederationOptions, HashAlgorithm, HashOptions, Options,
+    TokenlessOptions,
 };
 use archstone_model::{
     limit::EnforcementModel,
@@ -42,11 +43,15 @@ pub(crate) struct Config {
     pub debug: bool,
     pub text_logs: bool,
     pub listen: String,
+    /// Where the audit trail goes besides the log.
+    pub audit_file: Option<PathBuf>,
     /// Threads that serve requests; one per core unless set.
     pub workers: Option<usize>,
     /// Commands that only look at keys and files do without.
     pub database: Option<DatabaseUrl>,
     pub max_connections: u32,
+    /// Names count as written, whatever the database takes for the same.
+    pub exact_names: bool,
     /// Tokens are Fernet tokens unless `[token] provider` is `jws`.
     pub jws_keys: Option<JwsKeyRepository>,
     pub fernet_keys: PathBuf,
@@ -97,11 +102,13 @@ impl Config {
             listen: source
                 .text("archstone", "listen")?
                 .unwrap_or_else(|| "127.0.0.1:5000".to_owned()),
+            audit_file: source.path("archstone", "audit_file")?,
             workers: source.integer("archstone", "workers", 1..=1024)?,
             database: source.read_as("database", "connection", DatabaseUrl::parse)?,
             max_connections: source
                 .integer("database", "max_pool_size", 1..)?
                 .unwrap_or(16),
+            exact_names: source.bool("archstone", "exact_names", false)?,
             jws_keys: jws_keys(source)?,
             max_active_keys: source
                 .integer("fernet_tokens", "max_active_keys", 1..)?
@@ -271,9 +278,19 @@ fn identity(source: &Source) -> Result<Options> {
         domain_config: domain_config::domain_config(source)?,
         external_users: external_users(source)?,
         tokenless: tokenless(source, defaults.tokenless)?,
+        departures: departures(source)?,
         max_db_limit: source
             .integer("DEFAULT", "max_db_limit", 0..)?
             .unwrap_or(defaults.max_db_limit),
+    })
+}
+
+fn departures(source: &Source) -> Result<Departures> {
+    let chosen = |option| source.bool("archstone", option, false);
+    Ok(Departures {
+        keep_tokens_of_former_members: chosen("keep_tokens_of_former_members")?,
+        show_own_role_assignments: chosen("show_own_role_assignments")?,
+        renew_password_hashes: chosen("renew_password_hashes")?,
     })
 }
 
@@ -584,6 +601,21 @@ mod tests {
         let identity = config(text).unwrap().identity;
         assert_eq!(identity.list_limit, None);
         assert_eq!(identity.catalog_list_limit, Some(7));
+    }
+
+    #[test]
+    fn departures_from_keystone_are_chosen_one_by_one() {
+        let none = config("").unwrap();
+        assert_eq!(none.identity.departures, Departures::default());
+        assert!(!none.exact_names);
+        let text = "[archstone]\nexact_names = true\nrenew_password_hashes = yes\n";
+        let two = config(text).unwrap();
+        let expected = Departures {
+            renew_password_hashes: true,
+            ..Departures::default()
+        };
+        assert_eq!(two.identity.departures, expected);
+        assert!(two.exact_names);
     }
 
     #[test]

@@ -80,7 +80,9 @@ impl Identity {
             }
             "identity:list_role_assignments"
         };
-        self.enforce(caller, action, target)?;
+        if !self.may_see_as_their_own(caller, query) {
+            self.enforce(caller, action, target)?;
+        }
         refuse_contradictions(query)?;
         let mut found = self.find_assignments(query).await?;
         // Who may see a tree sees all of it; other lists end at the domain that a token is for.
@@ -93,6 +95,16 @@ impl Identity {
             None
         };
         Ok((found, named))
+    }
+
+    /// Whether somebody asks for their own roles, and the operator lets users see those.
+    fn may_see_as_their_own(&self, caller: &Caller, query: &AssignmentQuery) -> bool {
+        self.options.departures.show_own_role_assignments
+            && !query.include_subtree
+            && !caller.is_delegated()
+            && caller
+                .own_user_id()
+                .is_ok_and(|id| query.user_id.as_ref() == Some(id))
     }
 
     async fn find_assignments(&self, query: &AssignmentQuery) -> Result<Vec<EffectiveAssignment>> {

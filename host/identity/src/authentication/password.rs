@@ -32,7 +32,7 @@ impl Identity {
                 return Err(error);
             }
         };
-        let account = self.check_password(&user.id, password).await?;
+        let account = self.check_password(&user.id, password.clone()).await?;
         if self.compliance.is_expired(&account.user, self.now()) {
             return Err(Error::LoginRefused {
                 message: format!(
@@ -43,7 +43,26 @@ impl Identity {
         }
         self.forget_failures(&account).await?;
         self.note_activity(&user.id).await?;
+        if self.options.departures.renew_password_hashes
+            && let Err(error) = self.renew_hash(&account, &password).await
+        {
+            let reason = error.reason().unwrap_or_default();
+            tracing::warn!(user = %user.id, %error, reason, "a password's hash was not renewed");
+        }
         proof.add(METHOD, user.id)
+    }
+
+    /// Hashes a password that was proven anew, where passwords are hashed otherwise now.
+    async fn renew_hash(&self, account: &UserWithPasswords, password: &Secret) -> Result<()> {
+        let current = account.passwords.last();
+        let Some(old) = current.and_then(|current| current.hash.as_deref()) else {
+            return Ok(());
+        };
+        if let Some(new) = self.passwords.renewed(password, old).await? {
+            let id = &account.user.id;
+            self.store.renew_password_hash(id, old, &new).await?;
+        }
+        Ok(())
     }
 
     async fn forget_failures(&self, account: &UserWithPasswords) -> Result<()> {

@@ -271,19 +271,34 @@ mod tests {
     fn what_cannot_be_put_in_stays_as_it_is() {
         let unmatched = ["%(user)s", "%(password)s%(user)s", "%()s", "%((password))s"];
         let malformed = [
-            "%", "50% of", "%s", "%(password)", "%(password)%", "%(password", "%(password)d", "%(password)5",
-            "%(password)x", "%(password)*s", "%(password)99999999999999999999s",
+            "%",
+            "50% of",
+            "%s",
+            "%(password)",
+            "%(password)%",
+            "%(password",
+            "%(password)d",
+            "%(password)5",
+            "%(password)x",
+            "%(password)*s",
+            "%(password)99999999999999999999s",
         ];
         let named = |text: &&str| url_of(text, json!("hunter2"));
         for text in unmatched {
             let (url, bad) = named(&text);
             assert_eq!(url, json!(text));
-            assert!(matches!(&bad[..], [BadReference::Unmatched { .. }]), "{text}");
+            assert!(
+                matches!(&bad[..], [BadReference::Unmatched { .. }]),
+                "{text}"
+            );
         }
         for text in malformed {
             let (url, bad) = named(&text);
             assert_eq!(url, json!(text));
-            assert!(matches!(&bad[..], [BadReference::Malformed { .. }]), "{text}");
+            assert!(
+                matches!(&bad[..], [BadReference::Malformed { .. }]),
+                "{text}"
+            );
         }
     }
 
