@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use archstone_model::{
     Extra,
+    domain_config::{CompleteConfig, ConfigOption, ConfigValue},
     entity::Entity,
     id::{ProjectId, TrustId, UserId},
     listing::{Change, Comparison, NameFilter, Page},
@@ -109,6 +110,9 @@ on_each_database! {
     times_keep_their_microseconds
     a_taken_name_is_a_conflict
     names_differ_by_case_where_the_database_says_so
+    exact_names_are_found_as_they_are_written_only
+    a_renewed_hash_replaces_the_one_it_was_made_from
+    a_domains_driver_gets_its_secrets_last
     pages_show_everyone_once
     filters_take_their_text_literally
     no_failed_login_is_lost
@@ -255,6 +259,88 @@ async fn names_differ_by_case_where_the_database_says_so(fresh: &Fresh) {
     let other = store.create_user(&user("u2", "alice")).await;
     // Keystone's MySQL tables have a collation that does not tell the two apart.
     assert_eq!(other.is_err(), fresh.kind == Kind::MariaDb);
+}
+
+async fn exact_names_are_found_as_they_are_written_only(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    store.create_user(&user("u1", "Alice")).await.unwrap();
+    let domain = "default".into();
+    let by_name = |name: &str| UserFilter {
+        names: vec![NameFilter {
+            comparison: Comparison::Equals,
+            value: name.to_owned(),
+        }],
+        ..UserFilter::default()
+    };
+    for (exact_names, name) in [(false, "alice"), (true, "alice"), (true, "Alice")] {
+        let store = store.clone().with_exact_names(exact_names);
+        let found = name == "Alice" || (!exact_names && fresh.kind == Kind::MariaDb);
+        let user = store.user_by_name(name, &domain).await;
+        assert_eq!(user.is_ok(), found, "{name}");
+        let users = store.users(&by_name(name)).await.unwrap();
+        assert_eq!(!users.is_empty(), found, "{name}");
+    }
+    let exact = store.clone().with_exact_names(true);
+    assert!(exact.domain_by_name("Default").await.is_ok());
+    assert!(exact.domain_by_name("default").await.is_err());
+    let not_exact = store.domain_by_name("default").await;
+    assert_eq!(not_exact.is_ok(), fresh.kind == Kind::MariaDb);
+}
+
+async fn a_renewed_hash_replaces_the_one_it_was_made_from(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let mut new = user("u1", "alice");
+    new.password = Some(NewPassword {
+        hash: "old".to_owned(),
+        created_at: a_time(),
+        expires_at: None,
+        self_service: false,
+    });
+    store.create_user(&new).await.unwrap();
+    let id = UserId::from("u1");
+    let hash = async || {
+        let account = store.user_with_passwords(&id).await.unwrap();
+        let [password] = &account.passwords[..] else {
+            panic!("{:?}", account.passwords);
+        };
+        assert_eq!(password.created_at, a_time());
+        password.hash.clone().unwrap()
+    };
+    store
+        .renew_password_hash(&id, "other", "new")
+        .await
+        .unwrap();
+    assert_eq!(hash().await, "old");
+    store.renew_password_hash(&id, "old", "new").await.unwrap();
+    assert_eq!(hash().await, "new");
+}
+
+async fn a_domains_driver_gets_its_secrets_last(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let (acme, other) = ("default".into(), "other".into());
+    let option = |option: &str, value| ConfigOption {
+        group: "ldap".to_owned(),
+        option: option.to_owned(),
+        value,
+    };
+    let password = ConfigValue::Sensitive("\"hunter2\"".into());
+    let url = ConfigValue::Readable("ldap://%(password)s@x".into());
+    let options = [option("password", password), option("url", url)];
+    store.set_domain_config(&acme, &options).await.unwrap();
+    let complete = store.complete_domain_config(&acme).await.unwrap();
+    let names: Vec<&str> = complete.iter().map(|one| one.option.as_str()).collect();
+    assert_eq!(names, ["url", "password"]);
+    let (config, bad) = CompleteConfig::new(complete);
+    assert_eq!(bad, []);
+    let url = config.expose("ldap", "url").unwrap();
+    assert_eq!(url, "ldap://hunter2@x");
+    assert!(
+        store
+            .complete_domain_config(&other)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 async fn pages_show_everyone_once(fresh: &Fresh) {
