@@ -25,6 +25,17 @@ use crate::{
 /// locks the whole table, and the gap behind it, until its transaction ends.
 const READ_COMMITTED: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
+/// How many prepared statements one node keeps in MariaDB, which takes 16382 of all its clients together
+/// unless told otherwise.
+const MOST_STATEMENTS: u32 = 4096;
+
+/// Each statement that a connection has to drop for another costs 40 ms: dropping is a message without
+/// an answer, whose acknowledgement TCP waits for before it sends the next.
+fn statements_per_connection(options: &PoolOptions) -> usize {
+    let share = MOST_STATEMENTS / options.max_connections.max(1);
+    share.clamp(100, 512) as usize
+}
+
 /// How long a connection counts as good after it was used.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 
@@ -94,6 +105,7 @@ impl Database {
                 let connect = MySqlConnectOptions::from_str(url.as_str())?
                     .charset("utf8")
                     .timezone(String::from("+00:00"))
+                    .statement_cache_capacity(statements_per_connection(options))
                     .log_statements(log_level());
                 let pool = checked_when_idle::<MySql>(options)
                     .after_connect(|connection, _| {
