@@ -15,7 +15,7 @@ use crate::{
     database::Session,
     error::OnDuplicate,
     federation::{delete_provider, insert_protocol, insert_provider},
-    filter::{by_name, by_page, keep_exact},
+    filter::{by_name, by_page},
     mappings::{insert_mapping, update_mapping},
     row::Row,
     write,
@@ -81,7 +81,7 @@ impl Store {
         by_page(&mut query, (TABLE, "id"), &filter.page);
         let rows = session.fetch_all(&query).await?;
         let mut found = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
-        keep_exact(&mut found, &filter.names, |connector| &connector.name);
+        self.keep_exact(&mut found, &filter.names, |connector| &connector.name);
         Ok(found)
     }
 
