@@ -90,7 +90,10 @@ impl Identity {
             found = self.within_domain(found, domain_id).await?;
         }
         let named = if query.include_names {
-            Some(self.names(&found).await?)
+            let named = self.names(&found).await?;
+            // What was deleted since the list was read took its assignments with it.
+            found.retain(|effective| named.has(&effective.assignment.target));
+            Some(named)
         } else {
             None
         };
@@ -194,14 +197,16 @@ impl Identity {
         for effective in found {
             match &effective.assignment.actor {
                 Actor::User(id) if !named.users.contains_key(id) => {
-                    if let Ok(user) = self.store.user(id).await {
-                        let domain = self.store.domain(&user.domain_id).await?;
+                    if let Some(user) = if_there(self.store.user(id).await)?
+                        && let Some(domain) = if_there(self.store.domain(&user.domain_id).await)?
+                    {
                         named.users.insert(id.clone(), (user.name, domain));
                     }
                 }
                 Actor::Group(id) if !named.groups.contains_key(id) => {
-                    if let Ok(group) = self.store.group(id).await {
-                        let domain = self.store.domain(&group.domain_id).await?;
+                    if let Some(group) = if_there(self.store.group(id).await)?
+                        && let Some(domain) = if_there(self.store.domain(&group.domain_id).await)?
+                    {
                         named.groups.insert(id.clone(), (group.name, domain));
                     }
                 }
@@ -209,14 +214,17 @@ impl Identity {
             }
             match &effective.assignment.target {
                 Target::Project(id) if !named.projects.contains_key(id) => {
-                    let project = self.store.project(id).await?;
-                    let domain = self.store.domain(&project.owning_domain()).await?;
-                    named.projects.insert(id.clone(), (project.name, domain));
+                    if let Some(project) = if_there(self.store.project(id).await)?
+                        && let Some(domain) =
+                            if_there(self.store.domain(&project.owning_domain()).await)?
+                    {
+                        named.projects.insert(id.clone(), (project.name, domain));
+                    }
                 }
                 Target::Domain(id) if !named.domains.contains_key(id) => {
-                    named
-                        .domains
-                        .insert(id.clone(), self.store.domain(id).await?.name);
+                    if let Some(domain) = if_there(self.store.domain(id).await)? {
+                        named.domains.insert(id.clone(), domain.name);
+                    }
                 }
                 _ => {}
             }
@@ -227,12 +235,31 @@ impl Identity {
                 .and_then(|role| role.domain_id.clone());
             // Roles outlive their domain.
             if let Some(domain_id) = role_domain
-                && let Ok(domain) = self.store.domain(&domain_id).await
+                && let Some(domain) = if_there(self.store.domain(&domain_id).await)?
             {
                 named.role_domains.insert(role_id.clone(), domain);
             }
         }
         Ok(named)
+    }
+}
+
+impl Named {
+    fn has(&self, target: &Target) -> bool {
+        match target {
+            Target::Project(id) => self.projects.contains_key(id),
+            Target::Domain(id) => self.domains.contains_key(id),
+            Target::System => true,
+        }
+    }
+}
+
+/// What is found, unless it is gone.
+fn if_there<T>(found: archstone_store::Result<T>) -> archstone_store::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(archstone_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
