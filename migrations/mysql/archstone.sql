@@ -45,3 +45,26 @@ CREATE TABLE IF NOT EXISTS archstone_origin_revocation (
     issued_until_int BIGINT NOT NULL,
     KEY ix_archstone_origin_revocation_until (issued_until_int)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;
+
+CREATE TABLE IF NOT EXISTS archstone_artifact (
+    digest VARCHAR(64) NOT NULL,
+    part INTEGER NOT NULL,
+    bytes MEDIUMBLOB NOT NULL,
+    PRIMARY KEY (digest, part)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;
+
+CREATE TABLE IF NOT EXISTS archstone_plugin (
+    name VARCHAR(64) NOT NULL PRIMARY KEY,
+    digest VARCHAR(64),
+    sealed_settings MEDIUMTEXT NOT NULL,
+    key_hash VARCHAR(64) NOT NULL,
+    revision BIGINT NOT NULL,
+    updated_at_int BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;
+
+CREATE TABLE IF NOT EXISTS archstone_plugin_version (
+    name VARCHAR(64) NOT NULL,
+    digest VARCHAR(64) NOT NULL,
+    installed_at_int BIGINT NOT NULL,
+    PRIMARY KEY (name, digest)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;

@@ -49,3 +49,26 @@ CREATE TABLE IF NOT EXISTS archstone_origin_revocation (
 
 CREATE INDEX IF NOT EXISTS ix_archstone_origin_revocation_until
     ON archstone_origin_revocation (issued_until_int);
+
+CREATE TABLE IF NOT EXISTS archstone_artifact (
+    digest VARCHAR(64) NOT NULL,
+    part INTEGER NOT NULL,
+    bytes BYTEA NOT NULL,
+    PRIMARY KEY (digest, part)
+);
+
+CREATE TABLE IF NOT EXISTS archstone_plugin (
+    name VARCHAR(64) NOT NULL PRIMARY KEY,
+    digest VARCHAR(64),
+    sealed_settings TEXT NOT NULL,
+    key_hash VARCHAR(64) NOT NULL,
+    revision BIGINT NOT NULL,
+    updated_at_int BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS archstone_plugin_version (
+    name VARCHAR(64) NOT NULL,
+    digest VARCHAR(64) NOT NULL,
+    installed_at_int BIGINT NOT NULL,
+    PRIMARY KEY (name, digest)
+);

@@ -49,6 +49,8 @@ use archstone_store::Store;
 use archstone_token::{AuthMethods, CredentialCipher, Receipts, TokenSealer};
 use chrono::{DateTime, Utc};
 
+pub use archstone_plugins::{LARGEST_ARTIFACT, Settings};
+
 pub use crate::{
     application_credentials::{
         AccessRuleCreation, ApplicationCredentialCreation, CreatedApplicationCredential, RoleName,
@@ -81,7 +83,7 @@ pub use crate::{
     },
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
-    plugins::PluginDetails,
+    plugins::{InstalledPlugin, PluginDetails, PluginFollower},
     policies::PolicyDocumentCreation,
     projects::{ProjectChange, ProjectCreation},
     roles::{RoleChange, RoleCreation},

@@ -16,6 +16,7 @@ pub mod listing;
 pub mod mapping;
 pub mod oauth1;
 pub mod password_rules;
+pub mod plugin;
 pub mod policy;
 pub mod project;
 pub mod revocation;

@@ -70,6 +70,7 @@ pub use directory::{PluginDirectory, ServerStatus};
 pub use engine::{Runtime, RuntimeOptions};
 pub use error::{PluginError, PrepareError, RuntimeError};
 pub use login::{Account, Assertion, Challenge, Credential, Denial, Outcome, Proof, Reason, Step};
+pub use plugin::LARGEST_ARTIFACT;
 pub use registry::{Candidate, Method, Registry};
 pub use settings::{ConnectorRule, Grants, HttpGrant, Limits, Origin, ServerRule, Settings};
 pub use shelf::{Installed, Shelf, ShelfError, Version};

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The largest artifact. An interpreter with its standard library fits.
-pub(crate) const LARGEST_ARTIFACT: usize = 64 << 20;
+pub const LARGEST_ARTIFACT: usize = 64 << 20;
 
 /// Methods that the host itself has. A plugin that took the name of one would never be asked.
 const BUILT_IN: [&str; 7] = [

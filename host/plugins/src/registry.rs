@@ -95,6 +95,25 @@ impl Registry {
         }
     }
 
+    /// Prepares a version and lets go of it: whether it could serve. Nothing is remembered.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub async fn rehearse(
+        &self,
+        method: &str,
+        artifact: Vec<u8>,
+        settings: Settings,
+    ) -> Result<(), PrepareError> {
+        let prepared = LoadedPlugin::prepare(&self.0.runtime, method, artifact, settings);
+        prepared.await.map(drop)
+    }
+
+    /// Whether some version serves under this name.
+    pub fn serves(&self, name: &str) -> bool {
+        self.0.methods.load().contains_key(name)
+    }
+
     /// Lets a candidate serve. Calls that run finish on the version they began with, and so do
     /// logins that were challenged by it.
     pub fn publish(&self, candidate: Candidate) {

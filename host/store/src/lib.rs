@@ -24,6 +24,7 @@ mod oauth1;
 mod origin_revocations;
 mod passwords;
 mod plugin_state;
+mod plugins;
 mod policies;
 mod projects;
 mod revocations;

@@ -40,6 +40,7 @@ impl Row {
     getter!(int -> i64);
     getter!(opt_int -> Option<i64>);
     getter!(naive_time -> Option<NaiveDateTime>);
+    getter!(bytes -> Vec<u8>);
     getter!(opt_date -> Option<NaiveDate>);
 
     /// A time; the database holds UTC without saying so.

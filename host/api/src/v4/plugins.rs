@@ -1,22 +1,35 @@
 //! `/v4/plugins`: what is installed and how it fares, for administrators.
 
-use archstone_identity::PluginDetails;
+use archstone_identity::{InstalledPlugin, LARGEST_ARTIFACT, PluginDetails, Settings};
+use archstone_model::plugin::PluginVersion;
 use axum::{
     Json,
-    extract::{Path, State},
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, State},
     http::StatusCode,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::connectors::RevocationRequest;
-use crate::{App, body::Body, caller::Authenticated, error::Result};
+use crate::{
+    App,
+    body::Body,
+    caller::Authenticated,
+    error::{ApiError, Result},
+    time::iso,
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(install))
+        .layer(DefaultBodyLimit::max(LARGEST_ARTIFACT))
         .routes(routes!(list))
+        .routes(routes!(show, remove))
+        .routes(routes!(configure))
+        .routes(routes!(roll_back))
         .routes(routes!(revoke))
 }
 
@@ -33,6 +46,81 @@ async fn list(
     }))
 }
 
+/// Shows a plugin as all nodes are to have it.
+#[utoipa::path(get, path = "/plugins/{plugin}", tag = "plugins",
+    params(("plugin" = String, Path)), responses((status = 200, body = InstalledEnvelope)))]
+async fn show(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(plugin): Path<String>,
+) -> Result<Json<InstalledEnvelope>> {
+    let found = app.identity.installed_plugin(&caller, &plugin).await?;
+    Ok(Json(found.into()))
+}
+
+/// Installs a component, once this node could serve it with the plugin's settings. All nodes take it
+/// up within two seconds; calls that run finish on the version they began with.
+#[utoipa::path(put, path = "/plugins/{plugin}/artifact", tag = "plugins",
+    params(("plugin" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    responses((status = 200, body = InstalledEnvelope)))]
+async fn install(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(plugin): Path<String>,
+    artifact: Bytes,
+) -> Result<Json<InstalledEnvelope>> {
+    let installed = app
+        .identity
+        .install_plugin(&caller, &plugin, artifact.into());
+    Ok(Json(installed.await?.into()))
+}
+
+/// Changes the settings of a plugin (`config`, `grant`, `limits`, `connectors`), once this node could
+/// serve it with them. They are sealed, and shown to nobody.
+#[utoipa::path(put, path = "/plugins/{plugin}/settings", tag = "plugins",
+    params(("plugin" = String, Path)), request_body = SettingsRequest,
+    responses((status = 200, body = InstalledEnvelope)))]
+async fn configure(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(plugin): Path<String>,
+    Body(request): Body<SettingsRequest>,
+) -> Result<Json<InstalledEnvelope>> {
+    let text = request.settings.to_string();
+    let settings = Settings::from_json(text.as_bytes())
+        .map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let configured = app.identity.configure_plugin(&caller, &plugin, settings);
+    Ok(Json(configured.await?.into()))
+}
+
+/// Goes back to the version installed before, or to one by the beginning of its digest.
+#[utoipa::path(post, path = "/plugins/{plugin}/rollback", tag = "plugins",
+    params(("plugin" = String, Path)), request_body = RollbackRequest,
+    responses((status = 200, body = InstalledEnvelope)))]
+async fn roll_back(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(plugin): Path<String>,
+    Body(request): Body<RollbackRequest>,
+) -> Result<Json<InstalledEnvelope>> {
+    let to = request.digest.as_deref();
+    let installed = app.identity.roll_back_plugin(&caller, &plugin, to);
+    Ok(Json(installed.await?.into()))
+}
+
+/// Takes a plugin out of service on all nodes. Its versions and settings stay, for a rollback.
+#[utoipa::path(delete, path = "/plugins/{plugin}", tag = "plugins",
+    params(("plugin" = String, Path)), responses((status = 204)))]
+async fn remove(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(plugin): Path<String>,
+) -> Result<StatusCode> {
+    app.identity.remove_plugin(&caller, &plugin).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Ends every token that came by a plugin, or came by it since a time: by its method, or by any
 /// connector of it.
 #[utoipa::path(post, path = "/plugins/{plugin}/revoke", tag = "plugins",
@@ -47,6 +135,62 @@ async fn revoke(
     let since = request.since()?;
     app.identity.revoke_plugin(&caller, &plugin, since).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SettingsRequest {
+    #[schema(value_type = Object)]
+    settings: Value,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RollbackRequest {
+    #[schema(min_length = 4, max_length = 64, nullable = false)]
+    digest: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct InstalledEnvelope {
+    plugin: InstalledView,
+}
+
+/// A plugin as all nodes are to have it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InstalledPlugin)]
+struct InstalledView {
+    name: String,
+    /// SHA-256 of the artifact; null where it is out of service.
+    digest: Option<String>,
+    /// In the order of their installation.
+    versions: Vec<VersionView>,
+    /// Grows with every change.
+    revision: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = PluginVersion)]
+struct VersionView {
+    digest: String,
+    installed_at: String,
+}
+
+impl From<InstalledPlugin> for InstalledEnvelope {
+    fn from(plugin: InstalledPlugin) -> Self {
+        let version = |version: PluginVersion| VersionView {
+            digest: version.digest,
+            installed_at: iso(version.installed_at),
+        };
+        Self {
+            plugin: InstalledView {
+                name: plugin.name,
+                digest: plugin.digest,
+                versions: plugin.versions.into_iter().map(version).collect(),
+                revision: plugin.revision,
+            },
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use archstone_identity::Identity;
+use archstone_identity::{Identity, PluginFollower};
 use archstone_model::policy::PolicyOptions;
 use archstone_plugins::PluginDirectory;
 use axum::{Router, routing::get};
@@ -51,6 +51,9 @@ impl Serve {
             plugins.refresh().await;
             tokio::spawn(plugins.watch());
         }
+        let mut follower = PluginFollower::new(Arc::clone(&identity));
+        follower.refresh().await;
+        tokio::spawn(follower.follow());
         tokio::spawn(reload(
             Arc::clone(&identity),
             config.policy_files.clone(),

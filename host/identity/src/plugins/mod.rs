@@ -1,9 +1,13 @@
-//! What an administrator sees of the plugins on this node.
+//! Plugins: what an administrator sees of them and does with them, on all nodes at once.
+
+mod desired;
+mod follow;
 
 use archstone_model::policy::Target;
 use archstone_plugins::{Kind, PluginStatus};
 use serde_json::Value;
 
+pub use self::{desired::InstalledPlugin, follow::PluginFollower};
 use crate::{Caller, Identity, Result};
 
 /// A plugin and how it fares.
