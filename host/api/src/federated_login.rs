@@ -78,7 +78,7 @@ async fn log_in_by_post(
 #[utoipa::path(get, path = "/auth/OS-FEDERATION/websso/{protocol_id}", tag = "federation", security(()),
     params(("protocol_id" = String, Path), ("origin" = String, Query)),
     responses((status = 200, body = String, content_type = "text/html",
-        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider"), (status = 401), (status = 403), (status = 409)))]
+        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider; no body."), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on(
     State(app): State<App>,
     Path(protocol_id): Path<ProtocolId>,
@@ -101,7 +101,7 @@ async fn sign_on(
 #[utoipa::path(post, path = "/auth/OS-FEDERATION/websso/{protocol_id}", tag = "federation", security(()),
     params(("protocol_id" = String, Path), ("origin" = String, Query)),
     responses((status = 200, body = String, content_type = "text/html",
-        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider"), (status = 401), (status = 403), (status = 409)))]
+        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider; no body."), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_by_post(
     state: State<App>,
     path: Path<ProtocolId>,
@@ -118,7 +118,7 @@ async fn sign_on_by_post(
     tag = "federation", security(()),
     params(("idp_id" = String, Path), ("protocol_id" = String, Path), ("origin" = String, Query)),
     responses((status = 200, body = String, content_type = "text/html",
-        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider"), (status = 401), (status = 403), (status = 409)))]
+        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider; no body."), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_at_provider(
     State(app): State<App>,
     Path((idp_id, protocol_id)): Path<(IdentityProviderId, ProtocolId)>,
@@ -140,7 +140,7 @@ async fn sign_on_at_provider(
     tag = "federation", security(()),
     params(("idp_id" = String, Path), ("protocol_id" = String, Path), ("origin" = String, Query)),
     responses((status = 200, body = String, content_type = "text/html",
-        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider"), (status = 401), (status = 403), (status = 409)))]
+        description = "The page that takes the token to the dashboard"), (status = 302, description = "To the identity provider; no body."), (status = 401), (status = 403), (status = 409)))]
 async fn sign_on_at_provider_by_post(
     state: State<App>,
     path: Path<(IdentityProviderId, ProtocolId)>,

@@ -45,7 +45,9 @@ impl PluginProfile {
 
 /// By the connector's id: its revisions, the one made last first, with when each was asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Connectors(Mutex<HashMap<String, Vec<(Instant, Arc<LoadedPlugin>)>>>);
+pub(crate) struct Connectors(Mutex<ById>);
+
+type ById = HashMap<String, Vec<(Instant, Arc<LoadedPlugin>)>>;
 
 impl Connectors {
     pub fn at(&self, id: &str, revision: Revision) -> Option<Arc<LoadedPlugin>> {
@@ -91,7 +93,7 @@ impl Connectors {
         Some(Arc::clone(found))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<(Instant, Arc<LoadedPlugin>)>>> {
+    fn lock(&self) -> MutexGuard<'_, ById> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -126,7 +126,7 @@ async fn come_back(
 #[utoipa::path(post, path = "/connectors/{connector_id}/logout", tag = "connectors", security(()),
     params(("connector_id" = String, Path)),
     request_body(content = LogoutForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "Their sessions have ended"), (status = 403)))]
+    responses((status = 200, description = "Their sessions have ended; no body."), (status = 403)))]
 async fn log_out(
     State(app): State<App>,
     Path(id): Path<ConnectorId>,

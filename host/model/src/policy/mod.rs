@@ -278,7 +278,8 @@ mod tests {
     #[test]
     fn every_default_rule_parses() {
         let engine = PolicyEngine::defaults(PolicyOptions::default()).unwrap();
-        assert_eq!(engine.rules.len(), DEFAULTS.lines().count());
+        let rules = DEFAULTS.lines().chain(OWN_DEFAULTS.lines());
+        assert_eq!(engine.rules.len(), rules.count());
     }
 
     #[test]
