@@ -66,9 +66,9 @@ CREATE TABLE IF NOT EXISTS archstone_plugin (
     updated_at_int BIGINT NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS archstone_plugin_version (
+CREATE TABLE IF NOT EXISTS archstone_plugin_history (
     name VARCHAR(64) NOT NULL,
-    digest VARCHAR(64) NOT NULL,
-    installed_at_int BIGINT NOT NULL,
-    PRIMARY KEY (name, digest)
+    since_int BIGINT NOT NULL,
+    digest VARCHAR(64),
+    PRIMARY KEY (name, since_int)
 );

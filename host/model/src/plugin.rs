@@ -27,71 +27,86 @@ impl std::fmt::Debug for SealedSettings {
     }
 }
 
-/// An artifact that a plugin was, at some time.
+/// From when on a plugin was to be this, until the next of its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PluginVersion {
-    pub digest: String,
-    pub installed_at: DateTime<Utc>,
+pub struct PluginPeriod {
+    pub since: DateTime<Utc>,
+    /// None where it was out of service.
+    pub digest: Option<String>,
 }
 
-/// The version before the one that is in use, or the newest where none is. `versions` are in the
-/// order of their installation.
-pub fn version_before<'a>(
-    versions: &'a [PluginVersion],
-    current: Option<&str>,
-) -> Option<&'a PluginVersion> {
-    let earlier = match versions
-        .iter()
-        .position(|it| Some(it.digest.as_str()) == current)
-    {
+/// The artifacts that a plugin was, each with when it was first, in that order.
+pub fn versions(history: &[PluginPeriod]) -> Vec<(&str, DateTime<Utc>)> {
+    let mut versions: Vec<(&str, DateTime<Utc>)> = Vec::new();
+    for period in history {
+        if let Some(digest) = period.digest.as_deref()
+            && !versions.iter().any(|(known, _)| *known == digest)
+        {
+            versions.push((digest, period.since));
+        }
+    }
+    versions
+}
+
+/// The version that was there before the one that is in use, or the newest where none is.
+pub fn version_before<'a>(history: &'a [PluginPeriod], current: Option<&str>) -> Option<&'a str> {
+    let versions = versions(history);
+    let earlier = match versions.iter().position(|(it, _)| Some(*it) == current) {
         Some(place) => versions.get(..place)?,
-        None => versions,
+        None => &versions,
     };
-    earlier.last()
+    earlier.last().map(|(digest, _)| *digest)
 }
 
-/// From when to when an artifact served, as far as installations tell: from its own to the next.
-pub fn time_in_service(
-    versions: &[PluginVersion],
+/// From when to when an artifact served; the last one may still serve.
+pub fn times_in_service(
+    history: &[PluginPeriod],
     digest: &str,
-) -> Option<(DateTime<Utc>, Option<DateTime<Utc>>)> {
-    let place = versions.iter().position(|it| it.digest == digest)?;
-    let next = versions.get(place + 1).map(|next| next.installed_at);
-    Some((versions.get(place)?.installed_at, next))
+) -> Vec<(DateTime<Utc>, Option<DateTime<Utc>>)> {
+    let ends = history.iter().skip(1).map(|next| Some(next.since));
+    history
+        .iter()
+        .zip(ends.chain([None]))
+        .filter(|(period, _)| period.digest.as_deref() == Some(digest))
+        .map(|(period, end)| (period.since, end))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn versions() -> Vec<PluginVersion> {
-        ["one", "two", "three"]
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    /// Installed, replaced, rolled back, taken out of service.
+    fn history() -> Vec<PluginPeriod> {
+        [Some("one"), Some("two"), Some("three"), Some("two"), None]
             .into_iter()
             .zip(1..)
-            .map(|(digest, second)| PluginVersion {
-                digest: digest.to_owned(),
-                installed_at: DateTime::from_timestamp(second, 0).unwrap(),
+            .map(|(digest, second)| PluginPeriod {
+                since: at(second),
+                digest: digest.map(str::to_owned),
             })
             .collect()
     }
 
     #[test]
-    fn the_version_before_is_the_one_installed_before() {
-        let versions = versions();
-        let before = |current| version_before(&versions, current).map(|it| it.digest.as_str());
-        assert_eq!(before(Some("three")), Some("two"));
-        assert_eq!(before(Some("one")), None);
-        assert_eq!(before(None), Some("three"));
+    fn the_version_before_is_the_one_first_installed_before() {
+        let history = history();
+        assert_eq!(version_before(&history, Some("three")), Some("two"));
+        assert_eq!(version_before(&history, Some("two")), Some("one"));
+        assert_eq!(version_before(&history, Some("one")), None);
+        assert_eq!(version_before(&history, None), Some("three"));
     }
 
     #[test]
-    fn an_artifact_serves_until_the_next_one_is_installed() {
-        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
-        assert_eq!(
-            time_in_service(&versions(), "two"),
-            Some((at(2), Some(at(3))))
-        );
-        assert_eq!(time_in_service(&versions(), "three"), Some((at(3), None)));
-        assert_eq!(time_in_service(&versions(), "four"), None);
+    fn an_artifact_serves_until_there_is_another_and_perhaps_again() {
+        let history = history();
+        let two = [(at(2), Some(at(3))), (at(4), Some(at(5)))];
+        assert_eq!(times_in_service(&history, "two"), two);
+        assert_eq!(times_in_service(&history[..3], "three"), [(at(3), None)]);
+        assert_eq!(times_in_service(&history, "four"), []);
     }
 }

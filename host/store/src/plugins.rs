@@ -2,7 +2,7 @@
 
 use archstone_model::{
     entity::Entity,
-    plugin::{DesiredPlugin, PluginVersion, SealedSettings},
+    plugin::{DesiredPlugin, PluginPeriod, SealedSettings},
 };
 use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
@@ -52,21 +52,21 @@ impl Store {
         }
     }
 
-    /// The versions that a plugin was, in the order of their installation.
-    pub async fn plugin_versions(&self, name: &str) -> Result<Vec<PluginVersion>> {
+    /// What a plugin was to be, from its first installation on.
+    pub async fn plugin_history(&self, name: &str) -> Result<Vec<PluginPeriod>> {
         let mut session = self.db.session().await?;
         let query = Query::select()
-            .columns(["digest", "installed_at_int"])
-            .from("archstone_plugin_version")
+            .columns(["since_int", "digest"])
+            .from("archstone_plugin_history")
             .and_where(Expr::col("name").eq(name))
-            .order_by("installed_at_int", Order::Asc)
+            .order_by("since_int", Order::Asc)
             .to_owned();
         let rows = session.fetch_all(&query).await?;
         rows.iter()
             .map(|row| {
-                Ok(PluginVersion {
-                    digest: row.text("digest")?,
-                    installed_at: row.opt_micros("installed_at_int")?.unwrap_or_default(),
+                Ok(PluginPeriod {
+                    since: row.opt_micros("since_int")?.unwrap_or_default(),
+                    digest: row.opt_text("digest")?,
                 })
             })
             .collect()
@@ -87,8 +87,7 @@ impl Store {
         })
     }
 
-    /// Says what a plugin is to be from now on. A digest that is new to it becomes its newest
-    /// version.
+    /// Says what a plugin is to be from now on.
     pub async fn set_plugin(
         &self,
         name: &str,
@@ -119,21 +118,14 @@ impl Store {
                 ])
                 .to_owned();
             tx.execute(&insert).await?;
-            if let Some(digest) = digest {
-                let is_known = Query::select()
-                    .column("digest")
-                    .from("archstone_plugin_version")
-                    .and_where(Expr::col("name").eq(name))
-                    .and_where(Expr::col("digest").eq(digest))
+            let changed = known.is_none_or(|known| known.digest.as_deref() != digest);
+            if changed {
+                let insert = Query::insert()
+                    .into_table("archstone_plugin_history")
+                    .columns(["name", "since_int", "digest"])
+                    .values_panic([name.into(), now.timestamp_micros().into(), digest.into()])
                     .to_owned();
-                if tx.fetch_optional(&is_known).await?.is_none() {
-                    let insert = Query::insert()
-                        .into_table("archstone_plugin_version")
-                        .columns(["name", "digest", "installed_at_int"])
-                        .values_panic([name.into(), digest.into(), now.timestamp_micros().into()])
-                        .to_owned();
-                    tx.execute(&insert).await?;
-                }
+                tx.execute(&insert).await?;
             }
             plugin
         })

@@ -188,7 +188,7 @@ async fn revoke(
     Path(id): Path<ConnectorId>,
     Body(request): Body<RevocationRequest>,
 ) -> Result<StatusCode> {
-    let since = request.since()?;
+    let since = since(request.since.as_deref())?;
     app.identity.revoke_connector(&caller, &id, since).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -425,17 +425,16 @@ fn mapped(mapped: &Mapped) -> Value {
 /// Whose tokens end.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RevocationRequest {
+struct RevocationRequest {
     /// A time in ISO 8601: only tokens issued since then.
     #[schema(nullable = false)]
     since: Option<String>,
 }
 
-impl RevocationRequest {
-    pub(super) fn since(&self) -> Result<Option<chrono::DateTime<chrono::Utc>>, ApiError> {
-        let read = |text: &String| {
-            read_iso(text).ok_or_else(|| ApiError::bad_request("`since` is no time in ISO 8601."))
-        };
-        self.since.as_ref().map(read).transpose()
-    }
+/// A time since which tokens end.
+pub(super) fn since(text: Option<&str>) -> Result<Option<chrono::DateTime<chrono::Utc>>, ApiError> {
+    let read = |text| {
+        read_iso(text).ok_or_else(|| ApiError::bad_request("`since` is no time in ISO 8601."))
+    };
+    text.map(read).transpose()
 }

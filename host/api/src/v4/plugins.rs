@@ -1,7 +1,6 @@
 //! `/v4/plugins`: what is installed and how it fares, for administrators.
 
 use archstone_identity::{InstalledPlugin, LARGEST_ARTIFACT, PluginDetails, Settings};
-use archstone_model::plugin::PluginVersion;
 use axum::{
     Json,
     body::Bytes,
@@ -13,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::connectors::RevocationRequest;
+use super::connectors::since;
 use crate::{
     App,
     body::Body,
@@ -121,19 +120,22 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends every token that came by a plugin, or came by it since a time: by its method, or by any
-/// connector of it.
+/// Ends every token that came by a plugin, or came by it since a time, or while it was one artifact:
+/// by its method, or by any connector of it.
 #[utoipa::path(post, path = "/plugins/{plugin}/revoke", tag = "plugins",
-    params(("plugin" = String, Path)), request_body = RevocationRequest,
+    params(("plugin" = String, Path)), request_body = PluginRevocationRequest,
     responses((status = 204)))]
 async fn revoke(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(plugin): Path<String>,
-    Body(request): Body<RevocationRequest>,
+    Body(request): Body<PluginRevocationRequest>,
 ) -> Result<StatusCode> {
-    let since = request.since()?;
-    app.identity.revoke_plugin(&caller, &plugin, since).await?;
+    let since = since(request.since.as_deref())?;
+    let digest = request.digest.as_deref();
+    app.identity
+        .revoke_plugin(&caller, &plugin, digest, since)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -142,6 +144,18 @@ async fn revoke(
 struct SettingsRequest {
     #[schema(value_type = Object)]
     settings: Value,
+}
+
+/// Whose tokens end.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PluginRevocationRequest {
+    /// A time in ISO 8601: only tokens issued since then.
+    #[schema(nullable = false)]
+    since: Option<String>,
+    /// Only tokens issued while the plugin was this artifact, or as long after as a login may take.
+    #[schema(min_length = 64, max_length = 64, nullable = false)]
+    digest: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -163,7 +177,7 @@ struct InstalledView {
     name: String,
     /// SHA-256 of the artifact; null where it is out of service.
     digest: Option<String>,
-    /// In the order of their installation.
+    /// In the order of their first installation.
     versions: Vec<VersionView>,
     /// Grows with every change.
     revision: i64,
@@ -178,9 +192,9 @@ struct VersionView {
 
 impl From<InstalledPlugin> for InstalledEnvelope {
     fn from(plugin: InstalledPlugin) -> Self {
-        let version = |version: PluginVersion| VersionView {
-            digest: version.digest,
-            installed_at: iso(version.installed_at),
+        let version = |(digest, since)| VersionView {
+            digest,
+            installed_at: iso(since),
         };
         Self {
             plugin: InstalledView {

@@ -3,10 +3,11 @@
 
 use archstone_model::{
     entity::Entity,
-    plugin::{DesiredPlugin, PluginVersion, SealedSettings, version_before},
+    plugin::{DesiredPlugin, SealedSettings, version_before, versions},
     policy::Target,
 };
 use archstone_plugins::{Digest, PrepareError, Settings};
+use chrono::{DateTime, Utc};
 
 use crate::{Caller, Error, Identity, Result, credentials::refuse_delegated};
 
@@ -16,8 +17,8 @@ pub struct InstalledPlugin {
     pub name: String,
     /// None where it is out of service.
     pub digest: Option<String>,
-    /// In the order of their installation.
-    pub versions: Vec<PluginVersion>,
+    /// The digests that it was, with when each was first installed, in that order.
+    pub versions: Vec<(String, DateTime<Utc>)>,
     pub revision: i64,
 }
 
@@ -96,18 +97,14 @@ impl Identity {
     ) -> Result<InstalledPlugin> {
         self.require_installer(caller)?;
         let known = self.store.desired_plugin(name).await?;
-        let versions = self.store.plugin_versions(name).await?;
+        let history = self.store.plugin_history(name).await?;
         let version = match to {
             Some(beginning) => {
-                let mut fitting = versions
-                    .iter()
-                    .filter(|it| it.digest.starts_with(beginning));
-                match (fitting.next(), fitting.next()) {
-                    (Some(only), None) => Some(only),
-                    _ => None,
-                }
+                let all = versions(&history).into_iter().map(|(digest, _)| digest);
+                let mut fitting = all.filter(|digest| digest.starts_with(beginning));
+                fitting.next().filter(|_| fitting.next().is_none())
             }
-            None => version_before(&versions, known.digest.as_deref()),
+            None => version_before(&history, known.digest.as_deref()),
         };
         let version = version.ok_or_else(|| {
             Error::Missing(format!(
@@ -115,9 +112,9 @@ impl Identity {
             ))
         })?;
         let settings = self.open_settings(&known)?;
-        let artifact = self.store.artifact(&version.digest).await?;
+        let artifact = self.store.artifact(version).await?;
         self.rehearse(name, artifact, settings.clone()).await?;
-        let plugin = self.desire(name, Some(&version.digest), &settings).await?;
+        let plugin = self.desire(name, Some(version), &settings).await?;
         self.audit_write(caller, "rollback", Entity::Plugin, name);
         self.installed(plugin).await
     }
@@ -205,8 +202,12 @@ impl Identity {
     }
 
     async fn installed(&self, plugin: DesiredPlugin) -> Result<InstalledPlugin> {
+        let history = self.store.plugin_history(&plugin.name).await?;
+        let versions = versions(&history).into_iter();
         Ok(InstalledPlugin {
-            versions: self.store.plugin_versions(&plugin.name).await?,
+            versions: versions
+                .map(|(digest, since)| (digest.to_owned(), since))
+                .collect(),
             name: plugin.name,
             digest: plugin.digest,
             revision: plugin.revision,
