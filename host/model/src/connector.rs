@@ -11,6 +11,7 @@ use crate::{
     id::{ConnectorId, DomainId, IdentityProviderId, MappingId, ProtocolId},
     listing::{Change, NameFilter, Page},
     mapping::Mapping,
+    secret::Sealed,
 };
 
 /// A connector as it is stored.
@@ -27,7 +28,8 @@ pub struct Connector {
     pub mapping_id: MappingId,
     /// Without its secrets.
     pub config: Map<String, Value>,
-    pub secrets: SealedSecrets,
+    /// A JSON object, when open.
+    pub secrets: Sealed,
     /// Where a login may send a browser back to, besides this server.
     pub redirect_uris: Vec<String>,
     pub enabled: bool,
@@ -35,20 +37,6 @@ pub struct Connector {
     pub revision: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-}
-
-/// The secrets of a configuration, sealed with the credential keys: a JSON object when open.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedSecrets {
-    pub sealed: String,
-    /// SHA-1 of the key that sealed them, so that a key can be retired safely.
-    pub key_hash: String,
-}
-
-impl std::fmt::Debug for SealedSecrets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealedSecrets")
-    }
 }
 
 /// What is made together with a connector: the mapping that is its own.
@@ -62,7 +50,7 @@ pub struct NewConnector {
 #[derive(Debug, Clone, Default)]
 pub struct ConnectorPatch {
     pub name: Change<String>,
-    pub config: Change<(Map<String, Value>, SealedSecrets)>,
+    pub config: Change<(Map<String, Value>, Sealed)>,
     pub redirect_uris: Change<Vec<String>>,
     pub enabled: Change<bool>,
     pub mapping: Change<Mapping>,

@@ -2,29 +2,18 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::secret::Sealed;
+
 /// What a plugin of this name is to be on every node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesiredPlugin {
     pub name: String,
     /// SHA-256 of the artifact, in hexadecimal digits; none where it is out of service.
     pub digest: Option<String>,
-    pub settings: SealedSettings,
+    /// The operator's settings: JSON, when open.
+    pub settings: Sealed,
     /// Grows with every change.
     pub revision: i64,
-}
-
-/// An operator's settings of a plugin, sealed with the credential keys: JSON when open.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedSettings {
-    pub sealed: String,
-    /// SHA-1 of the key that sealed them, so that a key can be retired safely.
-    pub key_hash: String,
-}
-
-impl std::fmt::Debug for SealedSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealedSettings")
-    }
 }
 
 /// From when on a plugin was to be this, until the next of its history.

@@ -44,6 +44,28 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// A secret sealed with the credential keys. Only the service layer opens it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    pub text: String,
+    /// SHA-1 of the key that sealed it, so that a key can be retired safely.
+    pub key_hash: String,
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(...)")
+    }
+}
+
+/// What is sealed in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealedThing {
+    Credential,
+    ConnectorSecrets,
+    PluginSettings,
+}
+
 #[cfg(test)]
 mod tests {
     use super::Secret;

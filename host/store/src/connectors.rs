@@ -1,10 +1,11 @@
 //! Connectors, each with the identity provider, the protocol and the mapping that are its own.
 
 use archstone_model::{
-    connector::{Connector, ConnectorFilter, ConnectorPatch, NewConnector, SealedSecrets},
+    connector::{Connector, ConnectorFilter, ConnectorPatch, NewConnector},
     entity::Entity,
     federation::{IdentityProvider, Protocol},
     id::{ConnectorId, IdentityProviderId, ProtocolId},
+    secret::Sealed,
 };
 use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
@@ -121,7 +122,7 @@ impl Store {
                     connector.protocol_id.as_str().into(),
                     connector.mapping_id.as_str().into(),
                     Value::Object(connector.config.clone()).to_string().into(),
-                    connector.secrets.sealed.as_str().into(),
+                    connector.secrets.text.as_str().into(),
                     connector.secrets.key_hash.as_str().into(),
                     Value::from(connector.redirect_uris.clone()).to_string().into(),
                     connector.enabled.into(),
@@ -167,7 +168,7 @@ impl Store {
                 .table(TABLE)
                 .value("name", connector.name.as_str())
                 .value("config", Value::Object(connector.config.clone()).to_string())
-                .value("sealed_secrets", connector.secrets.sealed.as_str())
+                .value("sealed_secrets", connector.secrets.text.as_str())
                 .value("key_hash", connector.secrets.key_hash.as_str())
                 .value("redirect_uris", Value::from(connector.redirect_uris.clone()).to_string())
                 .value("enabled", connector.enabled)
@@ -228,8 +229,8 @@ fn read(row: &Row) -> Result<Connector> {
         protocol_id: row.text("protocol_id")?.into(),
         mapping_id: row.text("mapping_id")?.into(),
         config: row.json("config")?,
-        secrets: SealedSecrets {
-            sealed: row.text("sealed_secrets")?,
+        secrets: Sealed {
+            text: row.text("sealed_secrets")?,
             key_hash: row.text("key_hash")?,
         },
         redirect_uris: row.json("redirect_uris")?,

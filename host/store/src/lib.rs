@@ -31,6 +31,7 @@ mod revocations;
 mod roles;
 mod row;
 mod schema;
+mod sealed;
 mod service_providers;
 mod trusts;
 mod url;

@@ -2,7 +2,8 @@
 
 use archstone_model::{
     entity::Entity,
-    plugin::{DesiredPlugin, PluginPeriod, SealedSettings},
+    plugin::{DesiredPlugin, PluginPeriod},
+    secret::Sealed,
 };
 use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
@@ -92,7 +93,7 @@ impl Store {
         &self,
         name: &str,
         digest: Option<&str>,
-        settings: &SealedSettings,
+        settings: &Sealed,
         now: DateTime<Utc>,
     ) -> Result<DesiredPlugin> {
         write!(self, tx => {
@@ -111,7 +112,7 @@ impl Store {
                 .values_panic([
                     name.into(),
                     digest.into(),
-                    settings.sealed.as_str().into(),
+                    settings.text.as_str().into(),
                     settings.key_hash.as_str().into(),
                     plugin.revision.into(),
                     now.timestamp_micros().into(),
@@ -150,8 +151,8 @@ fn read(row: &Row) -> Result<DesiredPlugin> {
     Ok(DesiredPlugin {
         name: row.text("name")?,
         digest: row.opt_text("digest")?,
-        settings: SealedSettings {
-            sealed: row.text("sealed_settings")?,
+        settings: Sealed {
+            text: row.text("sealed_settings")?,
             key_hash: row.text("key_hash")?,
         },
         revision: row.int("revision")?,

@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::Path};
 
 use anyhow::{Context, Result, bail};
-use archstone_model::credential::CredentialFilter;
+use archstone_model::secret::Sealed;
 use archstone_token::{CredentialCipher, KeyPurpose, KeyRepository};
 use chrono::Utc;
 use clap::Subcommand;
@@ -45,9 +45,9 @@ impl Fernet {
 pub(crate) enum Credential {
     /// Make a staged and a primary key, unless there are keys.
     Setup,
-    /// Promote the staged key and stage a new one; refused while credentials need `migrate`.
+    /// Promote the staged key and stage a new one; refused while secrets need `migrate`.
     Rotate,
-    /// Seal every stored credential with the primary key.
+    /// Seal every stored credential, connector's secret and plugin's setting with the primary key.
     Migrate,
 }
 
@@ -62,11 +62,10 @@ impl Credential {
             Self::Rotate => {
                 let cipher = cipher(config)?;
                 let store = assemble::store(config).await?;
-                let primary = cipher.primary_key_hash();
-                let all = store.credentials(&CredentialFilter::default()).await?;
-                if all.iter().any(|credential| credential.key_hash != primary) {
+                let older = store.sealed_otherwise(&cipher.primary_key_hash()).await?;
+                if !older.is_empty() {
                     bail!(
-                        "some credentials are sealed with an older key; run `archstone credential migrate` first"
+                        "some secrets are sealed with an older key; run `archstone credential migrate` first"
                     );
                 }
                 rotate(directory, KeyPurpose::Credentials, CREDENTIAL_KEYS)
@@ -74,23 +73,21 @@ impl Credential {
             Self::Migrate => {
                 let cipher = cipher(config)?;
                 let store = assemble::store(config).await?;
-                let primary = cipher.primary_key_hash();
-                let mut sealed_anew = 0;
-                for mut credential in store.credentials(&CredentialFilter::default()).await? {
-                    if credential.key_hash == primary {
-                        continue;
-                    }
+                let older = store.sealed_otherwise(&cipher.primary_key_hash()).await?;
+                let sealed_anew = older.len();
+                for (thing, id, was) in older {
                     let blob = cipher
-                        .decrypt(&credential.encrypted_blob)
-                        .with_context(|| format!("credential {}", credential.id))?;
+                        .decrypt(&was.text)
+                        .with_context(|| format!("{thing:?} {id}"))?;
                     let sealed = cipher.encrypt(&blob, Utc::now());
-                    credential.encrypted_blob = sealed.encrypted_blob;
-                    credential.key_hash = sealed.key_hash;
-                    store.replace_credential(&credential).await?;
-                    sealed_anew += 1;
+                    let sealed = Sealed {
+                        text: sealed.encrypted_blob,
+                        key_hash: sealed.key_hash,
+                    };
+                    store.seal_anew(thing, &id, &was, &sealed).await?;
                 }
                 say(format_args!(
-                    "{sealed_anew} credentials sealed with the primary key"
+                    "{sealed_anew} secrets sealed with the primary key"
                 ))
             }
         }

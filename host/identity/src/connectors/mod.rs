@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 
 use archstone_model::{
     Extra,
-    connector::{Connector, ConnectorFilter, ConnectorPatch, NewConnector, SealedSecrets},
+    connector::{Connector, ConnectorFilter, ConnectorPatch, NewConnector},
     entity::Entity,
     id::{ConnectorId, DomainId, IdentityProviderId, MappingId, ProtocolId},
     listing::{Change, Listing},
     mapping::Mapping,
     policy::Target,
+    secret::Sealed,
 };
 use archstone_plugins::{ConnectorSetup, Kind, PluginProfile, PrepareError};
 use serde_json::{Map, Value};
@@ -261,7 +262,7 @@ impl Identity {
         &self,
         mut config: Map<String, Value>,
         plugin: &PluginProfile,
-    ) -> Result<(Map<String, Value>, SealedSecrets)> {
+    ) -> Result<(Map<String, Value>, Sealed)> {
         let names: BTreeSet<_> = plugin.secret_fields.iter().collect();
         let mut secrets = Map::new();
         for name in names {
@@ -271,8 +272,8 @@ impl Identity {
         }
         let text = Value::Object(secrets).to_string();
         let sealed = self.credential_cipher.encrypt(&text, self.now());
-        let sealed = SealedSecrets {
-            sealed: sealed.encrypted_blob,
+        let sealed = Sealed {
+            text: sealed.encrypted_blob,
             key_hash: sealed.key_hash,
         };
         Ok((config, sealed))
@@ -287,7 +288,7 @@ impl Identity {
         };
         let text = self
             .credential_cipher
-            .decrypt(&connector.secrets.sealed)
+            .decrypt(&connector.secrets.text)
             .map_err(|error| cannot(error.to_string()))?;
         serde_json::from_str(&text).map_err(|_| cannot("they are no object".to_owned()))
     }

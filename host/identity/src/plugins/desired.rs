@@ -3,8 +3,9 @@
 
 use archstone_model::{
     entity::Entity,
-    plugin::{DesiredPlugin, SealedSettings, version_before, versions},
+    plugin::{DesiredPlugin, version_before, versions},
     policy::Target,
+    secret::Sealed,
 };
 use archstone_plugins::{Digest, PrepareError, Settings};
 use chrono::{DateTime, Utc};
@@ -183,8 +184,8 @@ impl Identity {
     ) -> Result<DesiredPlugin> {
         let text = serde_json::to_string(settings).map_err(Error::internal)?;
         let sealed = self.credential_cipher.encrypt(&text, self.now());
-        let settings = SealedSettings {
-            sealed: sealed.encrypted_blob,
+        let settings = Sealed {
+            text: sealed.encrypted_blob,
             key_hash: sealed.key_hash,
         };
         let now = self.now();
@@ -196,7 +197,7 @@ impl Identity {
             |why: String| Error::internal(format!("the settings of plugin {}: {why}", plugin.name));
         let text = self
             .credential_cipher
-            .decrypt(&plugin.settings.sealed)
+            .decrypt(&plugin.settings.text)
             .map_err(|error| cannot(error.to_string()))?;
         Settings::from_json(text.as_bytes()).map_err(|error| cannot(error.to_string()))
     }
