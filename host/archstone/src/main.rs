@@ -4,6 +4,7 @@ mod assemble;
 mod audit_file;
 mod commands;
 mod config;
+mod login_routes_file;
 mod policy_files;
 mod telemetry;
 

@@ -43,7 +43,9 @@ mod users;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use archstone_model::{clock::Clock, password_rules::PasswordRules, policy::PolicyEngine};
+use archstone_model::{
+    clock::Clock, login_route::LoginRoutes, password_rules::PasswordRules, policy::PolicyEngine,
+};
 use archstone_plugins::Registry;
 use archstone_store::Store;
 use archstone_token::{AuthMethods, CredentialCipher, Receipts, TokenSealer};
@@ -125,6 +127,7 @@ pub struct Identity {
     compliance: PasswordRules,
     policy: ArcSwap<PolicyEngine>,
     plugins: Registry,
+    login_routes: ArcSwap<LoginRoutes>,
     signer: saml::Signer,
     options: Options,
     clock: Clock,
@@ -142,6 +145,7 @@ impl Identity {
             compliance: parts.compliance,
             policy: ArcSwap::from_pointee(parts.policy),
             plugins: parts.plugins,
+            login_routes: ArcSwap::default(),
             signer: saml::Signer::new(&parts.options.saml),
             options: parts.options,
             clock: parts.clock,

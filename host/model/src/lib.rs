@@ -13,6 +13,7 @@ pub mod federation;
 pub mod id;
 pub mod limit;
 pub mod listing;
+pub mod login_route;
 pub mod mapping;
 pub mod oauth1;
 pub mod password_rules;

@@ -14,7 +14,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{assemble, audit_file::AuditFile, config::Config, policy_files::PolicyFiles};
+use crate::{
+    assemble, audit_file::AuditFile, config::Config, login_routes_file::LoginRoutesFile,
+    policy_files::PolicyFiles,
+};
 
 /// How long requests under way may take to end when the server is asked to stop.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
@@ -54,6 +57,10 @@ impl Serve {
         let mut follower = PluginFollower::new(Arc::clone(&identity));
         follower.refresh().await;
         tokio::spawn(follower.follow());
+        if let Some(file) = &config.login_routes {
+            identity.replace_login_routes(file.load()?);
+            tokio::spawn(follow_login_routes(Arc::clone(&identity), file.clone()));
+        }
         tokio::spawn(reload(
             Arc::clone(&identity),
             config.policy_files.clone(),
@@ -152,6 +159,33 @@ async fn reload(
             Err(error) => {
                 let reason = format!("{error:#}");
                 tracing::error!(reason, "the new policy cannot be used; the old one stays");
+            }
+        }
+    }
+}
+
+/// Takes up changed routes of logins. What cannot be used is reported and what was there stays.
+async fn follow_login_routes(identity: Arc<Identity>, file: LoginRoutesFile) {
+    let mut known = file.stamp();
+    let mut ticks = tokio::time::interval(RELOAD_EVERY);
+    loop {
+        ticks.tick().await;
+        let now = file.stamp();
+        if now == known {
+            continue;
+        }
+        known = now;
+        match file.load() {
+            Ok(routes) => {
+                identity.replace_login_routes(routes);
+                tracing::info!("the login routes were reloaded");
+            }
+            Err(error) => {
+                let reason = format!("{error:#}");
+                tracing::error!(
+                    reason,
+                    "the new login routes cannot be used; the old ones stay"
+                );
             }
         }
     }

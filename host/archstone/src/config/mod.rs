@@ -31,7 +31,7 @@ pub(crate) use self::{
     notice::Notice,
 };
 
-use crate::policy_files::PolicyFiles;
+use crate::{login_routes_file::LoginRoutesFile, policy_files::PolicyFiles};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -57,6 +57,7 @@ pub(crate) struct Config {
     pub receipt_keys: PathBuf,
     pub credential_keys: PathBuf,
     pub plugin_dir: Option<PathBuf>,
+    pub login_routes: Option<LoginRoutesFile>,
     pub plugin_cache: Option<PathBuf>,
     pub policy_files: PolicyFiles,
     pub policy: PolicyOptions,
@@ -119,6 +120,9 @@ impl Config {
                 .path("credential", "key_repository")?
                 .unwrap_or_else(|| "/etc/keystone/credential-keys/".into()),
             plugin_dir: source.path("archstone", "plugin_directory")?,
+            login_routes: source
+                .path("archstone", "login_routes")?
+                .map(LoginRoutesFile),
             plugin_cache: source.path("archstone", "plugin_cache")?,
             policy_files: policy_files(source, files)?,
             policy: PolicyOptions {

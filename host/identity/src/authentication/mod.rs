@@ -13,6 +13,7 @@ mod plugin;
 mod provisioning;
 mod receipt;
 mod request;
+mod routed;
 mod token;
 mod tokenless;
 
@@ -132,6 +133,7 @@ impl Identity {
     }
 
     async fn try_authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
+        let request = self.routed(request).await?;
         for method in &request.methods {
             if !self.supports(method) {
                 return Err(Error::UnsupportedMethod {

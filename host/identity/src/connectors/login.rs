@@ -342,7 +342,7 @@ impl Identity {
         self.log_in_proven(proven, scope).await
     }
 
-    pub(super) async fn prove_by_token_of_connector(
+    pub(crate) async fn prove_by_token_of_connector(
         &self,
         connector: &Connector,
         token: &Secret,
