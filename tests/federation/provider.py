@@ -177,4 +177,5 @@ def key_pair():
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
-    return pem, RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return pem, {name: public[name] for name in ("kty", "n", "e")}

@@ -58,7 +58,7 @@ pub fn begin(provider: &Provider, beginning: &Beginning) -> Result<Begun, Denial
     let request = request(provider, beginning, &memory.nonce, &digest);
     let request = match provider.metadata.require_pushed_authorization_requests {
         true => push(provider, request)?,
-        false => request.with("client_id", &provider.config.client_id),
+        false => request,
     };
     let page = provider.need(Endpoint::Authorization)?;
     if page.starts_with("http:") && !provider.config.issuer.starts_with("http:") {
@@ -77,6 +77,7 @@ fn request(provider: &Provider, beginning: &Beginning, nonce: &str, challenge: &
     let config = &provider.config;
     let mut request = Form::new()
         .with("response_type", "code")
+        .with("client_id", &config.client_id)
         .with("redirect_uri", &beginning.redirect_uri)
         .with("scope", &config.scope())
         .with("state", &beginning.state)

@@ -26,20 +26,31 @@ use crate::{
 };
 
 /// A form in the making.
-pub struct Form(form_urlencoded::Serializer<'static, String>);
+#[derive(Debug, Default)]
+pub struct Form(Vec<(String, String)>);
 
 impl Form {
     pub fn new() -> Self {
-        Self(form_urlencoded::Serializer::new(String::new()))
+        Self::default()
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.0.append_pair(name, value);
+        self.0.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn finish(mut self) -> String {
-        self.0.finish()
+    /// With who we are, unless it says so already, as a pushed authorization request does.
+    fn naming(self, client_id: &str) -> Self {
+        match self.0.iter().any(|(name, _)| name == "client_id") {
+            true => self,
+            false => self.with("client_id", client_id),
+        }
+    }
+
+    pub fn finish(&self) -> String {
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.0)
+            .finish()
     }
 }
 
@@ -136,9 +147,9 @@ impl Provider {
     fn authenticate(&self, form: Form) -> Result<(Form, Option<String>), Denial> {
         let client_id = self.config.client_id.as_str();
         Ok(match self.client_auth() {
-            ClientAuth::None => (form.with("client_id", client_id), None),
+            ClientAuth::None => (form.naming(client_id), None),
             ClientAuth::ClientSecretPost => {
-                let form = form.with("client_id", client_id);
+                let form = form.naming(client_id);
                 (form.with("client_secret", &secret("client_secret")?), None)
             }
             ClientAuth::ClientSecretBasic => {
@@ -147,7 +158,7 @@ impl Provider {
             ClientAuth::PrivateKeyJwt => {
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
                 let form = form
-                    .with("client_id", client_id)
+                    .naming(client_id)
                     .with("client_assertion_type", kind)
                     .with("client_assertion", &self.client_assertion()?);
                 (form, None)

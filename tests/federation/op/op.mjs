@@ -45,6 +45,8 @@ function serve() {
     clients: setup.clients,
     jwks: { keys: setup.keys },
     findAccount,
+    // The library refuses to call loopback addresses, which is where the server under test is.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     cookies: { keys: ['of the tests'] },
     claims: {
       openid: ['sub', 'sid'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'],
@@ -77,6 +79,7 @@ function serve() {
   });
   provider.registerGrantType('password', byPassword, ['username', 'password', 'scope']);
   provider.on('server_error', (ctx, error) => console.error(error));
+  provider.on('backchannel.error', (ctx, error) => console.error(error));
   const callback = provider.callback();
   handle = callback;
 }

@@ -4,8 +4,11 @@
 mod directory;
 mod guests;
 mod hot_swap;
+mod identity_provider;
+mod jwt;
 mod loading;
 mod network;
+mod oidc;
 mod sandbox;
 mod sequence;
 mod totp;
