@@ -26,11 +26,6 @@ RULES = [
 ]
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        item.add_marker(pytest.mark.archstone_only)
-
-
 @pytest.fixture(scope="session")
 def provider(tmp_path_factory):
     """An OpenID provider; tests make clients of their own."""

@@ -12,6 +12,8 @@ import pytest
 from federation.provider import Browser
 from harness.cli import CommandFailed, OpenStack
 
+pytestmark = pytest.mark.archstone_only
+
 SCOPE = "openid profile groups"
 SECRET = "of-the-command"
 

@@ -9,6 +9,8 @@ import requests
 from federation.conftest import CALLBACK, DASHBOARD
 from federation.provider import Browser, Forms, key_pair
 
+pytestmark = pytest.mark.archstone_only
+
 CODE = {"grant_types": ["authorization_code"], "response_types": ["code"], "scope": "openid profile email groups"}
 DEVICE = {
     "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"],
@@ -24,6 +26,7 @@ def client(server, provider):
 
     def make(client_id, config=None, **metadata):
         metadata = {"client_secret": SECRET, "redirect_uris": [server.base + CALLBACK], **CODE, **metadata}
+        # `client_secret=None` makes one without a secret.
         metadata = {name: value for name, value in metadata.items() if value is not None}
         provider.add_client(client_id, **metadata)
         secret = {"client_secret": metadata["client_secret"]} if "client_secret" in metadata else {}
@@ -170,7 +173,7 @@ def test_a_provider_that_wants_requests_pushed(server, acme, client, provider):
 
 
 def test_somebody_with_a_device(server, acme, client, anybody):
-    connector = acme.connect("oidc", client("device", redirect_uris=[], response_types=[], **only(DEVICE)))
+    connector = acme.connect("oidc", client("device", redirect_uris=[], response_types=[], **DEVICE))
     begun = anybody.post(f"/v4/connectors/{connector['id']}/device").ok()
     assert begun["user_code"] in begun["verification_uri_complete"]
     asked = {"device_code": begun["device_code"], "scope": acme.scope}
@@ -181,10 +184,6 @@ def test_somebody_with_a_device(server, acme, client, anybody):
     assert answer.status == 201, answer.told()
     assert answer["token"]["user"]["name"] == "ada" and answer["token"]["project"]["id"] == acme.project
     assert anybody.post("/v4/connectors/device", **asked).status == 401
-
-
-def only(metadata):
-    return {name: value for name, value in metadata.items()}
 
 
 def test_who_logs_out_at_the_provider_is_logged_out_here(server, acme, client, provider):

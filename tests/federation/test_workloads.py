@@ -10,6 +10,8 @@ from jwt.algorithms import OKPAlgorithm
 
 from harness.cli import OpenStack
 
+pytestmark = pytest.mark.archstone_only
+
 #: A job's user is its repository; those of the engineers' repository are engineers.
 RULES = [
     {

@@ -9,12 +9,15 @@ use crate::shell::{command, root, run, say, target, works};
 
 /// Python Keystone and uwsgi compile parts of themselves; guests are compiled with Debian's `rustc-web` where rustup
 /// cannot fetch the WebAssembly target; the two database servers are tested against;
-/// `xmlsec1` signs SAML assertions.
-const PACKAGES: [&str; 10] = [
+/// `xmlsec1` signs SAML assertions; the OpenID provider that logins are tested with is a program for `nodejs`, and `npm`
+/// fetches it.
+const PACKAGES: [&str; 12] = [
     "build-essential",
     "libldap2-dev",
     "libsasl2-dev",
     "mariadb-server",
+    "nodejs",
+    "npm",
     "postgresql",
     "python3-dev",
     "python3-venv",

@@ -57,9 +57,11 @@ impl Run {
         }
         run(archstone().args(["db", "sync"]))?;
         grant_plugins(&directory.join("plugins"))?;
-        run(archstone()
-            .args(["plugin", "install"])
-            .arg(target().join("plugins/totp.wasm")))?;
+        for (name, _) in BUNDLED {
+            run(archstone()
+                .args(["plugin", "install"])
+                .arg(target().join(format!("plugins/{name}.wasm"))))?;
+        }
         self.tell(&directory, &self.password_in(&directory)?);
         Err(archstone().args(["serve", "--listen", &self.listen]).exec())
             .context("cannot start the server")
@@ -153,16 +155,29 @@ openstack token issue
     }
 }
 
-/// The settings that bundled plugins need, unless there are some.
+/// The bundled plugins that are served, and the settings they need.
+const BUNDLED: [(&str, &str); 3] = [
+    ("totp", r#"{"grant": {"credentials": ["totp"]}}"#),
+    ("oidc", FOR_PUBLIC_SERVERS),
+    ("jwt", FOR_PUBLIC_SERVERS),
+];
+
+/// Domains' managers connect what is on the internet by themselves.
+const FOR_PUBLIC_SERVERS: &str =
+    r#"{"grant": {"http": {"origins": []}}, "connectors": {"servers": "public"}}"#;
+
+/// Writes the settings that bundled plugins need, unless there are some.
 fn grant_plugins(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
-    let settings = directory.join("totp.json");
-    if settings.exists() {
-        return Ok(());
+    for (name, grant) in BUNDLED {
+        let settings = directory.join(format!("{name}.json"));
+        if !settings.exists() {
+            fs::write(&settings, format!("{grant}\n"))
+                .with_context(|| format!("cannot write {}", settings.display()))?;
+        }
     }
-    let grant = "{\"grant\": {\"credentials\": [\"totp\"]}}\n";
-    fs::write(&settings, grant).with_context(|| format!("cannot write {}", settings.display()))
+    Ok(())
 }
 
 fn keystone_conf(directory: &Path) -> String {

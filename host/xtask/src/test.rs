@@ -41,6 +41,8 @@ enum Part {
     Robustness,
     /// Other implementations that share files and databases with Archstone.
     Interop,
+    /// An OpenID provider, a CI's tokens, and the connectors to them.
+    Federation,
     /// The clients' and the differential tests again, on MariaDB and on PostgreSQL.
     Databases,
     /// OpenStack's own test suite, tempest.
@@ -57,6 +59,7 @@ impl Part {
             Self::Differential => &[&["differential"]],
             Self::Robustness => &[&["robustness"]],
             Self::Interop => &[&["interop"]],
+            Self::Federation => &[&["federation"]],
             Self::Databases => &[
                 &[
                     "--database=mariadb",
