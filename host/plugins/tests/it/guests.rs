@@ -5,7 +5,7 @@ use std::{
     fs,
     path::Path,
     sync::{
-        Arc, LazyLock, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -16,7 +16,6 @@ use archstone_plugins::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// A component, by the name of its crate.
 pub fn component(name: &str) -> Vec<u8> {
@@ -62,9 +61,9 @@ impl Bench {
         let clock = Clock::new(move || {
             DateTime::<Utc>::from_timestamp(told.load(Ordering::Relaxed), 0).unwrap()
         });
-        static CACHE: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
         let mut options = RuntimeOptions::new(Arc::new(MemoryState::default()));
-        options.cache = Some(CACHE.path().join("cache"));
+        // Compiled once for all tests: each may be a process of its own.
+        options.cache = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-plugins"));
         options.instances = 40;
         options.clock = clock;
         let runtime = Runtime::new(adjust(options)).unwrap();
