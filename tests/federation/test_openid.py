@@ -126,13 +126,19 @@ def test_a_provider_that_changes_its_keys_in_mid_flight(server, acme, client, pr
     token_in(come_back(browser, address))
 
 
+def sealed(alg, enc, public):
+    """A client's metadata that ask for encrypted ID tokens."""
+    jwks = {"keys": [{**public, "use": "enc", "kid": "enc"}]}
+    return {"id_token_encrypted_response_alg": alg, "id_token_encrypted_response_enc": enc, "jwks": jwks}
+
+
 @pytest.mark.parametrize("alg, enc", [("RSA-OAEP", "A128CBC-HS256"), ("RSA-OAEP-256", "A256GCM")])
 def test_an_encrypted_id_token(server, acme, client, alg, enc):
     pem, public = key_pair()
-    jwks = {"keys": [{**public, "use": "enc", "kid": "enc"}]}
-    sealed = {"id_token_encrypted_response_alg": alg, "id_token_encrypted_response_enc": enc, "jwks": jwks}
     name = f"sealed-{alg}"
-    connector = acme.connect("oidc", client(name, {"decryption_key": pem}, **sealed))
+    # The userinfo is signed and not encrypted: that is agreed on apart.
+    metadata = {**sealed(alg, enc, public), "userinfo_signed_response_alg": "RS256"}
+    connector = acme.connect("oidc", client(name, {"decryption_key": pem}, **metadata))
     assert connector["secrets"] == ["client_secret", "decryption_key"] and pem not in str(connector)
     assert who(acme, sign_on(server, connector))["user"]["name"] == "ada"
     # Where encryption was agreed on, nothing else will do.
@@ -186,11 +192,16 @@ def test_somebody_with_a_device(server, acme, client, anybody):
     assert anybody.post("/v4/connectors/device", **asked).status == 401
 
 
-def test_who_logs_out_at_the_provider_is_logged_out_here(server, acme, client, provider):
-    config = client("leaving")
-    connector = acme.connect("oidc", config)
+@pytest.mark.parametrize("name", ["leaving", "leaving-sealed"])
+def test_who_logs_out_at_the_provider_is_logged_out_here(server, acme, client, provider, name):
+    config, metadata = {}, {}
+    if name == "leaving-sealed":
+        pem, public = key_pair()
+        config = {"decryption_key": pem}
+        metadata = sealed("RSA-OAEP-256", "A128GCM", public)
+    connector = acme.connect("oidc", client(name, config))
     notices = f"{server.base}/v4/connectors/{connector['id']}/logout"
-    client("leaving", backchannel_logout_uri=notices)
+    client(name, backchannel_logout_uri=notices, **metadata)
     browser, other = Browser(), Browser()
     token = sign_on(server, connector, browser)
     bystander = sign_on(server, connector, other, login="bob")
@@ -199,7 +210,7 @@ def test_who_logs_out_at_the_provider_is_logged_out_here(server, acme, client, p
     browser.log_out(provider)
     assert acme.admin.validate(token).status == 404
     who(acme, bystander)
-    for forged in ({}, {"logout_token": "forged"}, {"logout_token": "e30.e30.e30"}):
+    for forged in ({"token": "x"}, {"logout_token": "forged"}, {"logout_token": "e30.e30.e30"}):
         assert requests.post(notices, data=forged).status_code == 400
     who(acme, bystander)
 

@@ -9,7 +9,6 @@ use crate::{
     assertion,
     client::{Answer, Form, refused},
     config::{AskUserinfo, BearerToken},
-    encryption,
     id_token::{self, Login},
     provider::{Endpoint, Provider},
     userinfo,
@@ -48,10 +47,7 @@ pub fn present(provider: &Provider, token: &str) -> Result<Assertion, Denial> {
 /// The claims of a JWT of the provider's, and whether it is an access token.
 fn signed_by_provider(provider: &Provider, token: &str) -> Result<(Claims, bool), Denial> {
     let config = &provider.config;
-    let jwt = match encryption::is_encrypted(token) {
-        true => provider.open(token)?,
-        false => provider.verify(token)?,
-    };
+    let jwt = provider.open(token)?;
     let access_token = match jwt.kind().as_str() {
         "at+jwt" => Some(true),
         "" | "jwt" => None,
@@ -145,7 +141,9 @@ fn check_introspected(
         return Err(Denial::rejected("the token is for another purpose"));
     }
     unbound(claims)?;
-    let over = claims.time("exp")?.is_some_and(|ends| ends + leeway <= now);
+    let over = claims
+        .time("exp")?
+        .is_some_and(|ends| ends.saturating_add(leeway) <= now);
     match over {
         true => Err(Denial::rejected("the token has expired")),
         false => claims.subject().map(drop),

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A form in the making.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {

@@ -19,7 +19,7 @@ pub struct Login<'a> {
 
 /// The claims of an ID token for us.
 pub fn verify(provider: &Provider, token: &str, login: &Login) -> Result<Claims, Denial> {
-    let jwt = provider.open(token)?;
+    let jwt = provider.open_as_agreed(token)?;
     if !matches!(jwt.kind().as_str(), "" | "jwt") {
         return Err(Denial::rejected("this is no ID token"));
     }
@@ -85,7 +85,10 @@ fn check_way(config: &Config, claims: &Claims, now: u64) -> Result<(), Denial> {
     let since = claims
         .time("auth_time")?
         .ok_or_else(|| Denial::rejected("the ID token has no `auth_time`"))?;
-    match since.saturating_add(max_age) + config.leeway_seconds < now {
+    let until = since
+        .saturating_add(max_age)
+        .saturating_add(config.leeway_seconds);
+    match until < now {
         true => Err(Denial::new(Reason::Expired, "they logged in too long ago")),
         false => Ok(()),
     }

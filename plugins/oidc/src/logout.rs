@@ -18,7 +18,7 @@ pub fn ended(provider: &Provider, form: &Parameters) -> Result<String, Denial> {
     let token = form
         .get("logout_token")
         .ok_or_else(|| Denial::malformed("there is no `logout_token`"))?;
-    let jwt = provider.open(token)?;
+    let jwt = provider.open_as_agreed(token)?;
     if !matches!(jwt.kind().as_str(), "" | "jwt" | "logout+jwt") {
         return Err(Denial::rejected("this is no logout token"));
     }

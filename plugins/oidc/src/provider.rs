@@ -77,26 +77,29 @@ impl Provider {
             .ok_or_else(|| Denial::unavailable("the provider publishes no keys"))
     }
 
+    /// A JWT of the provider's whose signature holds, decrypted as was agreed on: with a key for
+    /// that, one that is not encrypted is refused (OpenID Connect Core section 3.1.3.7, 1).
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn open_as_agreed(&self, token: &str) -> Result<Jwt, Denial> {
+        let agreed = secrets::get("decryption_key").is_some();
+        if agreed && !encryption::is_encrypted(token) {
+            return Err(Denial::rejected("the token is not encrypted"));
+        }
+        self.open(token)
+    }
+
     /// A JWT of the provider's whose signature holds, decrypted where it is encrypted.
     ///
     /// # Errors
-    /// A denial as rejected: also for one that is not encrypted, where encryption was agreed on
-    /// (OpenID Connect Core section 3.1.3.7, 1).
+    /// As for [`Keys::verify`], and as rejected where it cannot be decrypted.
     pub fn open(&self, token: &str) -> Result<Jwt, Denial> {
+        let keys = self.keys()?;
+        let accept = &self.config.algorithms;
         match encryption::is_encrypted(token) {
-            true => self.verify(&encryption::decrypt(token)?),
-            false if secrets::get("decryption_key").is_some() => {
-                Err(Denial::rejected("the token is not encrypted"))
-            }
-            false => self.verify(token),
+            true => keys.verify(&encryption::decrypt(token)?, accept),
+            false => keys.verify(token, accept),
         }
-    }
-
-    /// A JWT of the provider's whose signature holds.
-    ///
-    /// # Errors
-    /// As for [`Keys::verify`].
-    pub fn verify(&self, token: &str) -> Result<Jwt, Denial> {
-        self.keys()?.verify(token, &self.config.algorithms)
     }
 }
