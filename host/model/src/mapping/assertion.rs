@@ -25,7 +25,8 @@ impl Assertion {
 
     /// What a connector says of somebody. A claim has its own name, and those that mod_auth_oidc
     /// gives it (`OIDC-email`, `HTTP_OIDC_EMAIL`), so that mappings written for that go on working.
-    /// Lists of text are several values; what is neither text, number nor truth is JSON.
+    /// Lists of text are several values, of which those with a semicolon cannot be told and are left
+    /// out; what is neither text, number nor truth is JSON.
     pub fn from_claims(subject: &str, claims: &Map<String, Value>) -> Self {
         let mut assertion = Self::default();
         let others = claims.iter().filter(|(name, _)| *name != "sub");
@@ -85,7 +86,10 @@ fn as_text(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
         Value::Array(items) if items.iter().all(Value::is_string) => {
-            let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            // One with a semicolon in it would be taken for several: a group of a name that somebody
+            // chose, for membership of another.
+            let items = items.iter().filter_map(Value::as_str);
+            let items: Vec<_> = items.filter(|item| !item.contains(';')).collect();
             Some(items.join(";"))
         }
         Value::Array(_) | Value::Object(_) => Some(value.to_string()),
@@ -125,6 +129,13 @@ mod tests {
         assert_eq!(assertion.get("groups"), Some("a;b"));
         assert_eq!(assertion.get("verified"), Some("true"));
         assert_eq!(assertion.get("address"), Some(r#"{"city":"London"}"#));
+    }
+
+    #[test]
+    fn a_value_of_a_list_never_becomes_two() {
+        let claims = serde_json::json!({"groups": ["readers", "x;admins", ";", "writers"]});
+        let assertion = Assertion::from_claims("ada", claims.as_object().unwrap());
+        assert_eq!(assertion.get("groups"), Some("readers;writers"));
     }
 
     #[test]
