@@ -2,6 +2,7 @@
 
 import re
 import time
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -190,6 +191,20 @@ def test_somebody_with_a_device(server, acme, client, anybody):
     assert answer.status == 201, answer.told()
     assert answer["token"]["user"]["name"] == "ada" and answer["token"]["project"]["id"] == acme.project
     assert anybody.post("/v4/connectors/device", **asked).status == 401
+
+
+def test_a_client_whose_browser_comes_back_to_it(server, acme, client, anybody):
+    """As the Rust client (`osc`) logs in."""
+    back = "http://127.0.0.1:8899/callback"
+    connector = acme.connect("oidc", client("osc", redirect_uris=[back]), redirect_uris=[back])
+    begin = f"/v4/federation/identity_providers/{connector['identity_provider_id']}/auth"
+    anybody.post(begin, redirect_uri="http://evil.example/callback").fails(400)
+    begun = anybody.post(begin, redirect_uri=back).ok()
+    address = Browser().log_in(begun["auth_url"], "ada", until=back)
+    parameters = dict(parse_qsl(urlsplit(address).query))
+    answer = anybody.post("/v4/federation/oidc/callback", **parameters, scope=acme.scope).ok()
+    assert answer["token"]["user"]["name"] == "ada" and answer["token"]["project"]["id"] == acme.project
+    assert anybody.post("/v4/federation/oidc/callback", **parameters).status == 401
 
 
 @pytest.mark.parametrize("name", ["leaving", "leaving-sealed"])
