@@ -68,3 +68,24 @@ pub(crate) mod token_connector {
         },
     });
 }
+
+/// The world `enrollable-method` of `wit/0.2.0`.
+pub(crate) mod enrollable_method {
+    wasmtime::component::bindgen!({
+        path: "../../wit/0.2.0",
+        world: "enrollable-method",
+        exports: { default: async },
+        with: {
+            "archstone:plugin/types@0.2.0": super::archstone::plugin::types,
+            "archstone:plugin/outcomes@0.2.0": super::archstone::plugin::outcomes,
+            "archstone:plugin/authentication@0.2.0": super::archstone::plugin::authentication,
+            "archstone:plugin/clock@0.2.0": super::archstone::plugin::clock,
+            "archstone:plugin/random@0.2.0": super::archstone::plugin::random,
+            "archstone:plugin/log@0.2.0": super::archstone::plugin::log,
+            "archstone:plugin/secrets@0.2.0": super::archstone::plugin::secrets,
+            "archstone:plugin/state@0.2.0": super::archstone::plugin::state,
+            "archstone:plugin/signatures@0.2.0": super::archstone::plugin::signatures,
+            "archstone:plugin/http@0.2.0": super::archstone::plugin::http,
+        },
+    });
+}

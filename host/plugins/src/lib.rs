@@ -41,6 +41,7 @@ mod bindings;
 mod breaker;
 mod call;
 mod capabilities;
+mod challenges;
 mod configuration;
 mod connector;
 mod connectors;
@@ -48,6 +49,7 @@ mod description;
 mod digest;
 mod directory;
 mod engine;
+mod enrollment;
 mod error;
 mod files;
 mod login;
@@ -63,15 +65,20 @@ mod status;
 mod version_0_1;
 mod worlds;
 
+pub use challenges::Method;
 pub use connector::{Begun, Completed, Connector, ConnectorSetup, Way};
 pub use connectors::PluginProfile;
 pub use digest::{Digest, NoDigest};
 pub use directory::{PluginDirectory, ServerStatus};
 pub use engine::{Runtime, RuntimeOptions};
+pub use enrollment::{
+    Enrollable, Enrolled, EnrolledOutcome, EnrolledStep, Enrolling, EnrollmentBegun,
+    EnrollmentCompleted, Verified,
+};
 pub use error::{PluginError, PrepareError, RuntimeError};
 pub use login::{Account, Assertion, Challenge, Credential, Denial, Outcome, Proof, Reason, Step};
 pub use plugin::LARGEST_ARTIFACT;
-pub use registry::{Candidate, Method, Registry};
+pub use registry::{Candidate, Registry};
 pub use settings::{ConnectorRule, Grants, HttpGrant, Limits, Origin, ServerRule, Settings};
 pub use shelf::{Installed, Shelf, ShelfError, Version};
 pub use state::{MemoryState, StateStore, StateUnavailable};

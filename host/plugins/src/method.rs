@@ -16,11 +16,15 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Answer {
     Final(Outcome),
-    Challenge {
-        message: Map<String, Value>,
-        memory: String,
-        expires_in: Duration,
-    },
+    Challenge(Question),
+}
+
+/// A question of a plugin's, and what it wants back with the answer.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub message: Map<String, Value>,
+    pub memory: String,
+    pub expires_in: Duration,
 }
 
 impl Answer {
@@ -29,7 +33,7 @@ impl Answer {
             Self::Final(Outcome::Verified) => "verified",
             Self::Final(Outcome::Asserted(_)) => "asserted",
             Self::Final(Outcome::Denied(_)) => "denied",
-            Self::Challenge { .. } | Self::Final(Outcome::Challenged(_)) => "challenged",
+            Self::Challenge(_) | Self::Final(Outcome::Challenged(_)) => "challenged",
         }
     }
 }
@@ -67,11 +71,7 @@ impl LoadedPlugin {
                 let assertion = self.assertion(said)?;
                 Ok(Answer::Final(Outcome::Asserted(assertion)))
             }
-            (wire::Outcome::Challenged(said), _) => Ok(Answer::Challenge {
-                message: self.object(&said.message, "challenge")?,
-                memory: self.memory(said.memory)?,
-                expires_in: self.patience(said.expires_in)?,
-            }),
+            (wire::Outcome::Challenged(said), _) => self.question(said).map(Answer::Challenge),
             (wire::Outcome::Denied(said), _) => Ok(Answer::Final(Outcome::Denied(denial(said)))),
             (wire::Outcome::Verified, Proof::Subject) => {
                 Err(self.broke("`verified`, though it proves subjects"))
@@ -80,6 +80,14 @@ impl LoadedPlugin {
                 Err(self.broke("`asserted`, though it proves accounts"))
             }
         }
+    }
+
+    pub fn question(&self, said: wire::Challenge) -> Result<Question, PluginError> {
+        Ok(Question {
+            message: self.object(&said.message, "challenge")?,
+            memory: self.memory(said.memory)?,
+            expires_in: self.patience(said.expires_in)?,
+        })
     }
 
     /// What is kept between two steps.

@@ -7,15 +7,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rand::RngCore;
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Challenge, Connector, ConnectorSetup, Digest, Kind, LastError, Outcome, PluginError,
-    PluginProfile, PluginState, PluginStatus, PrepareError, Proof, Runtime, Settings, Step,
+    Connector, ConnectorSetup, Digest, Enrollable, Kind, LastError, Method, Outcome, PluginError,
+    PluginProfile, PluginState, PluginStatus, PrepareError, Runtime, Settings, Step,
     connectors::Connectors,
-    method::Answer,
     plugin::{LONGEST_CHALLENGE, LoadedPlugin, Revision},
 };
 
@@ -37,8 +33,8 @@ struct Inner {
 
 /// One method's serving version, and those that it replaced not long ago.
 #[derive(Debug, Clone)]
-struct Versions {
-    serving: Arc<LoadedPlugin>,
+pub(crate) struct Versions {
+    pub serving: Arc<LoadedPlugin>,
     retired: Vec<(Instant, Arc<LoadedPlugin>)>,
 }
 
@@ -145,10 +141,29 @@ impl Registry {
     pub fn method(&self, name: &str) -> Option<Method> {
         let methods = self.0.methods.load();
         let versions = methods.get(name)?;
-        (versions.serving.kind() == Kind::AuthMethod).then(|| Method {
+        (versions.serving.kind() == Kind::AuthMethod).then(|| self.as_method(versions))
+    }
+
+    /// The serving version of a method that users enrol in, as [`Self::method`] gives others.
+    pub fn enrollable(&self, name: &str) -> Option<Enrollable> {
+        let methods = self.0.methods.load();
+        let versions = methods.get(name)?;
+        (versions.serving.kind() == Kind::EnrollableMethod)
+            .then(|| Enrollable(self.as_method(versions)))
+    }
+
+    /// Whether a plugin serves this method now.
+    pub fn serves_method(&self, name: &str) -> bool {
+        let methods = self.0.methods.load();
+        let serving = methods.get(name).map(|versions| versions.serving.kind());
+        serving.is_some_and(|kind| !kind.is_connector())
+    }
+
+    fn as_method(&self, versions: &Arc<Versions>) -> Method {
+        Method {
             versions: Arc::clone(versions),
             runtime: self.0.runtime.clone(),
-        })
+        }
     }
 
     /// The names of the methods that serve.
@@ -156,7 +171,7 @@ impl Registry {
         let methods = self.0.methods.load();
         methods
             .values()
-            .filter(|versions| versions.serving.kind() == Kind::AuthMethod)
+            .filter(|versions| !versions.serving.kind().is_connector())
             .map(|versions| versions.serving.method.clone())
             .collect()
     }
@@ -340,7 +355,7 @@ impl Versions {
             .collect()
     }
 
-    fn of_revision(&self, revision: Revision) -> Option<&Arc<LoadedPlugin>> {
+    pub fn of_revision(&self, revision: Revision) -> Option<&Arc<LoadedPlugin>> {
         std::iter::once(&self.serving)
             .chain(self.retired.iter().map(|(_, plugin)| plugin))
             .find(|plugin| plugin.revision == revision)
@@ -368,144 +383,4 @@ impl Versions {
             last_error,
         }
     }
-}
-
-/// A method as it serves at one moment.
-#[derive(Debug, Clone)]
-pub struct Method {
-    versions: Arc<Versions>,
-    runtime: Runtime,
-}
-
-/// What the host remembers between a challenge and its answer.
-#[derive(Serialize, Deserialize)]
-struct Remembered {
-    revision: Revision,
-    account: Option<String>,
-    memory: String,
-}
-
-impl Method {
-    pub fn name(&self) -> &str {
-        &self.serving().method
-    }
-
-    /// Who its answers are about: whether a [`Step`] must come with the claimed account.
-    pub fn proves(&self) -> Proof {
-        self.serving().description.proves
-    }
-
-    /// The types of the account's credentials that it may read: what belongs into
-    /// [`crate::Account::credentials`].
-    pub fn credential_types(&self) -> &[String] {
-        self.serving().credential_types()
-    }
-
-    pub fn digest(&self) -> Digest {
-        self.serving().revision.artifact
-    }
-
-    /// What the plugin calls its version.
-    pub fn version(&self) -> &str {
-        &self.serving().description.version
-    }
-
-    /// Looks at one step of a login, in a fresh instance and within the plugin's limits. A step
-    /// that answers a challenge goes to the version that made the challenge.
-    ///
-    /// # Errors
-    /// [`PluginError`]: nothing is proven, and this login alone fails.
-    pub async fn authenticate(&self, step: Step) -> Result<Outcome, PluginError> {
-        let method = self.name().to_owned();
-        match (self.proves(), &step.account) {
-            (Proof::Account, None) => return Err(PluginError::AccountMissing { method }),
-            (Proof::Subject, Some(_)) => return Err(PluginError::AccountUnexpected { method }),
-            _ => {}
-        }
-        let handle = step.account.as_ref().map(|account| account.handle(&method));
-        let (plugin, memory) = match &step.continuation {
-            None => (self.serving(), None),
-            Some(continuation) => {
-                let (plugin, memory) = self.recall(continuation, handle.as_deref()).await?;
-                (plugin, Some(memory))
-            }
-        };
-        let answer = plugin
-            .authenticate(&step.payload, step.account, memory)
-            .await?;
-        match answer {
-            Answer::Final(outcome) => Ok(outcome),
-            Answer::Challenge {
-                message,
-                memory,
-                expires_in,
-            } => {
-                let remembered = Remembered {
-                    revision: plugin.revision,
-                    account: handle,
-                    memory,
-                };
-                Ok(Outcome::Challenged(Challenge {
-                    message,
-                    continuation: self.remember(&remembered, expires_in).await?,
-                    expires_in,
-                }))
-            }
-        }
-    }
-
-    fn serving(&self) -> &Arc<LoadedPlugin> {
-        &self.versions.serving
-    }
-
-    async fn remember(&self, what: &Remembered, ttl: Duration) -> Result<String, PluginError> {
-        let mut secret = [0; 32];
-        rand::rng().fill_bytes(&mut secret);
-        let continuation = URL_SAFE_NO_PAD.encode(secret);
-        let value = serde_json::to_string(what).unwrap_or_default();
-        let kept = self
-            .runtime
-            .state()
-            .put(&self.scope(), &key(&continuation), &value, ttl)
-            .await;
-        kept.map_err(|error| PluginError::StateUnavailable { reason: error.0 })?;
-        Ok(continuation)
-    }
-
-    /// Takes back what was remembered, which can be done once, and finds the version it belongs to.
-    async fn recall(
-        &self,
-        continuation: &str,
-        account: Option<&str>,
-    ) -> Result<(&Arc<LoadedPlugin>, String), PluginError> {
-        let refused = || PluginError::ContinuationRefused {
-            method: self.name().to_owned(),
-        };
-        let taken = self
-            .runtime
-            .state()
-            .take(&self.scope(), &key(continuation))
-            .await;
-        let value = taken
-            .map_err(|error| PluginError::StateUnavailable { reason: error.0 })?
-            .ok_or_else(refused)?;
-        let remembered: Remembered = serde_json::from_str(&value).map_err(|_| refused())?;
-        if remembered.account.as_deref() != account {
-            return Err(refused());
-        }
-        let plugin = self.versions.of_revision(remembered.revision);
-        let plugin = plugin.ok_or_else(|| PluginError::ContinuationStale {
-            method: self.name().to_owned(),
-        })?;
-        Ok((plugin, remembered.memory))
-    }
-
-    fn scope(&self) -> String {
-        format!("challenge/{}", self.name())
-    }
-}
-
-/// The store sees digests of continuations: who can read it cannot answer anybody's challenge.
-fn key(continuation: &str) -> String {
-    Digest::of(continuation.as_bytes()).to_string()
 }

@@ -11,7 +11,8 @@ use crate::{
     PrepareError,
     bindings::{
         self, archstone::plugin::authentication as wire, archstone::plugin::types,
-        redirect_connector::RedirectConnectorPre, token_connector::TokenConnectorPre, v0_1,
+        enrollable_method::EnrollableMethodPre, redirect_connector::RedirectConnectorPre,
+        token_connector::TokenConnectorPre, v0_1,
     },
     call::Call,
 };
@@ -22,6 +23,8 @@ use crate::{
 pub enum Kind {
     /// A method of `POST /v3/auth/tokens`.
     AuthMethod,
+    /// Such a method, which users enrol in first.
+    EnrollableMethod,
     /// Connectors to identity providers where people log in.
     RedirectConnector,
     /// Connectors that know workloads by the tokens their platform gives them.
@@ -33,6 +36,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AuthMethod => "auth-method",
+            Self::EnrollableMethod => "enrollable-method",
             Self::RedirectConnector => "redirect-connector",
             Self::TokenConnector => "token-connector",
         }
@@ -40,7 +44,7 @@ impl Kind {
 
     /// Whether it serves connectors, each with a configuration of its own, and is none itself.
     pub fn is_connector(self) -> bool {
-        self != Self::AuthMethod
+        matches!(self, Self::RedirectConnector | Self::TokenConnector)
     }
 }
 
@@ -48,6 +52,7 @@ impl Kind {
 pub(crate) enum World {
     MethodOf0_1(v0_1::AuthMethodPre<Call>),
     Method(bindings::AuthMethodPre<Call>),
+    Enrollable(EnrollableMethodPre<Call>),
     Redirect(RedirectConnectorPre<Call>),
     Token(TokenConnectorPre<Call>),
 }
@@ -76,6 +81,8 @@ impl World {
         let pre = linker.instantiate_pre(component).map_err(wrong)?;
         if exports("authenticate") && first_version {
             v0_1::AuthMethodPre::new(pre).map(Self::MethodOf0_1)
+        } else if exports("begin-enrollment") {
+            EnrollableMethodPre::new(pre).map(Self::Enrollable)
         } else if exports("authenticate") {
             bindings::AuthMethodPre::new(pre).map(Self::Method)
         } else if exports("begin") {
@@ -93,6 +100,7 @@ impl World {
     pub fn kind(&self) -> Kind {
         match self {
             Self::MethodOf0_1(_) | Self::Method(_) => Kind::AuthMethod,
+            Self::Enrollable(_) => Kind::EnrollableMethod,
             Self::Redirect(_) => Kind::RedirectConnector,
             Self::Token(_) => Kind::TokenConnector,
         }
@@ -105,6 +113,10 @@ impl World {
                 instance.call_describe(store).await?.into()
             }
             Self::Method(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_describe(store).await?
+            }
+            Self::Enrollable(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_describe(store).await?
             }
@@ -135,6 +147,10 @@ impl World {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_check(store, config).await?
             }
+            Self::Enrollable(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_check(store, config).await?
+            }
             Self::Redirect(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_check(store, config).await?
@@ -146,7 +162,7 @@ impl World {
         })
     }
 
-    /// One step of a login, in the one world that has steps.
+    /// One step of a login by a method that needs no enrollment.
     pub async fn authenticate(
         &self,
         store: &mut Store<Call>,
@@ -162,7 +178,9 @@ impl World {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_authenticate(store, &step).await
             }
-            Self::Redirect(_) | Self::Token(_) => Err(self.has_no("steps of a login")),
+            Self::Enrollable(_) | Self::Redirect(_) | Self::Token(_) => {
+                Err(self.has_no("such steps of a login"))
+            }
         }
     }
 

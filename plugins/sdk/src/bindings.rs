@@ -58,3 +58,27 @@ pub mod token_connector {
         generate_all,
     });
 }
+
+/// The world `enrollable-method`.
+pub mod enrollable_method {
+    wit_bindgen::generate!({
+        path: "../../wit/0.2.0",
+        world: "enrollable-method",
+        pub_export_macro: true,
+        export_macro_name: "export_enrollable_method_component",
+        default_bindings_module: "archstone_plugin::bindings::enrollable_method",
+        with: {
+            "archstone:plugin/types@0.2.0": crate::bindings::archstone::plugin::types,
+            "archstone:plugin/outcomes@0.2.0": crate::bindings::archstone::plugin::outcomes,
+            "archstone:plugin/authentication@0.2.0": crate::bindings::archstone::plugin::authentication,
+            "archstone:plugin/clock@0.2.0": crate::bindings::archstone::plugin::clock,
+            "archstone:plugin/random@0.2.0": crate::bindings::archstone::plugin::random,
+            "archstone:plugin/log@0.2.0": crate::bindings::archstone::plugin::log,
+            "archstone:plugin/secrets@0.2.0": crate::bindings::archstone::plugin::secrets,
+            "archstone:plugin/state@0.2.0": crate::bindings::archstone::plugin::state,
+            "archstone:plugin/signatures@0.2.0": crate::bindings::archstone::plugin::signatures,
+            "archstone:plugin/http@0.2.0": crate::bindings::archstone::plugin::http,
+        },
+        generate_all,
+    });
+}

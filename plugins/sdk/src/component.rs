@@ -5,11 +5,12 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AuthMethod, Beginning, Completion, ConfigError, Denial, Parameters, RedirectConnector, Step,
-    TokenConnector,
+    AuthMethod, Beginning, Completion, ConfigError, Denial, EnrollableMethod, EnrolledStep,
+    Enrolling, Enrollment, EnrollmentAnswer, Parameters, RedirectConnector, Step, TokenConnector,
     bindings::{
         Guest,
         archstone::plugin::{authentication as wire, outcomes, types},
+        enrollable_method::{self, archstone::plugin::enrolling},
         redirect_connector::{
             self,
             archstone::plugin::{presenting, redirection},
@@ -42,6 +43,55 @@ impl<M: AuthMethod> Guest for Component<M> {
         match answer {
             Ok(outcome) => outcome.into_wire(),
             Err(denial) => wire::Outcome::Denied(denial.into_wire()),
+        }
+    }
+}
+
+impl<M: EnrollableMethod> enrollable_method::Guest for Component<M> {
+    fn describe() -> types::Description {
+        report_panics();
+        M::describe().into_wire()
+    }
+
+    fn check(config: String) -> Result<(), types::ConfigError> {
+        report_panics();
+        let config = config_from(&config).map_err(ConfigError::into_wire)?;
+        M::check(&config).map_err(ConfigError::into_wire)
+    }
+
+    fn begin_enrollment(beginning: enrolling::Beginning) -> enrolling::Begun {
+        report_panics();
+        let begun = usable(&beginning.config)
+            .and_then(|config| M::begin_enrollment(config, Enrolling::from_wire(beginning)?));
+        match begun {
+            Ok(challenge) => enrolling::Begun::Challenged(challenge.into_wire()),
+            Err(denial) => enrolling::Begun::Denied(denial.into_wire()),
+        }
+    }
+
+    fn complete_enrollment(completion: enrolling::Completion) -> enrolling::Completed {
+        report_panics();
+        let completed = usable(&completion.config).and_then(|config| {
+            M::complete_enrollment(config, EnrollmentAnswer::from_wire(completion)?)
+        });
+        match completed.map(Enrollment::into_wire) {
+            Ok(enrollment) => enrolling::Completed::Enrolled(enrollment),
+            Err(denial) => enrolling::Completed::Denied(denial.into_wire()),
+        }
+    }
+
+    fn named_in(payload: String) -> Option<String> {
+        report_panics();
+        M::named_in(serde_json::from_str(&payload).ok()?)
+    }
+
+    fn authenticate(step: enrolling::Step) -> enrolling::Outcome {
+        report_panics();
+        let answer = usable(&step.config)
+            .and_then(|config| M::authenticate(config, EnrolledStep::from_wire(step)?));
+        match answer {
+            Ok(outcome) => outcome.into_wire(),
+            Err(denial) => enrolling::Outcome::Denied(denial.into_wire()),
         }
     }
 }

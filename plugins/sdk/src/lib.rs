@@ -56,6 +56,7 @@ pub mod component;
 mod auth_method;
 mod connector;
 mod description;
+mod enrollable;
 mod outcome;
 
 pub mod clock;
@@ -72,6 +73,10 @@ pub use connector::{
     Beginning, Begun, Completed, Completion, Parameters, RedirectConnector, TokenConnector, Way,
 };
 pub use description::{Capability, ConfigError, Description, Proof};
+pub use enrollable::{
+    EnrollableMethod, EnrolledOutcome, EnrolledStep, Enrolling, Enrollment, EnrollmentAnswer,
+    Verified,
+};
 pub use outcome::{Assertion, Challenge, Denial, Outcome, Reason};
 
 /// Makes a type that implements [`AuthMethod`] the plugin that this crate builds.
@@ -82,6 +87,19 @@ macro_rules! export {
             type Exported = $crate::component::Component<$method>;
             $crate::bindings::export_auth_method_component!(
                 Exported with_types_in $crate::bindings
+            );
+        };
+    };
+}
+
+/// Makes a type that implements [`EnrollableMethod`] the plugin that this crate builds.
+#[macro_export]
+macro_rules! export_enrollable_method {
+    ($method:ty) => {
+        const _: () = {
+            type Exported = $crate::component::Component<$method>;
+            $crate::bindings::enrollable_method::export_enrollable_method_component!(
+                Exported with_types_in $crate::bindings::enrollable_method
             );
         };
     };

@@ -68,6 +68,14 @@ impl Challenge {
             expires_in,
         }
     }
+
+    pub(crate) fn into_wire(self) -> wire::Challenge {
+        wire::Challenge {
+            message: self.message.to_string(),
+            memory: self.memory.to_string(),
+            expires_in: seconds(self.expires_in),
+        }
+    }
 }
 
 /// Why nothing was proven.
@@ -128,11 +136,7 @@ impl Outcome {
         match self {
             Self::Verified => wire::Outcome::Verified,
             Self::Asserted(assertion) => wire::Outcome::Asserted(assertion.into_wire()),
-            Self::Challenged(challenge) => wire::Outcome::Challenged(wire::Challenge {
-                message: challenge.message.to_string(),
-                memory: challenge.memory.to_string(),
-                expires_in: seconds(challenge.expires_in),
-            }),
+            Self::Challenged(challenge) => wire::Outcome::Challenged(challenge.into_wire()),
             Self::Denied(denial) => wire::Outcome::Denied(denial.into_wire()),
         }
     }

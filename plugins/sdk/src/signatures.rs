@@ -2,7 +2,7 @@
 
 use crate::bindings::archstone::plugin::signatures;
 pub use crate::bindings::archstone::plugin::signatures::{
-    Hash, JwsAlgorithm, JwsError, VerifiedJws,
+    Hash, JwsAlgorithm, JwsError, SignatureAlgorithm, VerifiedJws,
 };
 
 /// The digest of some bytes.
@@ -26,4 +26,9 @@ pub fn equal(left: &[u8], right: &[u8]) -> bool {
 /// [`JwsError`] says why it does not hold.
 pub fn verify_jws(jws: &str, keys: &str, accept: &[JwsAlgorithm]) -> Result<VerifiedJws, JwsError> {
     signatures::verify_jws(jws, keys, accept)
+}
+
+/// Whether a bare signature holds. Keys and signatures are written as certificates have them.
+pub fn verify(algorithm: SignatureAlgorithm, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    signatures::verify(algorithm, key, message, signature)
 }

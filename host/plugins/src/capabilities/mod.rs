@@ -33,7 +33,8 @@ macro_rules! link_interface {
         let linker: &mut Linker<Call> = $linker;
         match $interface {
             // Types alone: there is nothing to call.
-            "types" | "outcomes" | "authentication" | "redirection" | "presenting" => Some(Ok(())),
+            "types" | "outcomes" | "authentication" | "enrolling" | "redirection"
+            | "presenting" => Some(Ok(())),
             "clock" => Some(imports::clock::add_to_linker::<_, HasSelf<Call>>(
                 linker,
                 |call| call,

@@ -1,4 +1,4 @@
-//! `signatures`: digests, HMAC and JSON Web Signatures, by ring.
+//! `signatures`: digests, HMAC, JSON Web Signatures and bare ones, by ring.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    bindings::archstone::plugin::signatures::{self, Hash, JwsAlgorithm, JwsError, VerifiedJws},
+    bindings::archstone::plugin::signatures::{
+        self, Hash, JwsAlgorithm, JwsError, SignatureAlgorithm, VerifiedJws,
+    },
     call::Call,
 };
 
@@ -47,6 +49,32 @@ impl signatures::Host for Call {
         accept: Vec<JwsAlgorithm>,
     ) -> Result<VerifiedJws, JwsError> {
         verify(&jws, &keys, &accept)
+    }
+
+    fn verify(
+        &mut self,
+        algorithm: SignatureAlgorithm,
+        key: Vec<u8>,
+        message: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> bool {
+        UnparsedPublicKey::new(bare(algorithm), key)
+            .verify(&message, &signature)
+            .is_ok()
+    }
+}
+
+/// Keys and signatures as certificates have them.
+fn bare(algorithm: SignatureAlgorithm) -> &'static dyn signature::VerificationAlgorithm {
+    match algorithm {
+        SignatureAlgorithm::EcdsaP256Sha256 => &signature::ECDSA_P256_SHA256_ASN1,
+        SignatureAlgorithm::EcdsaP256Sha384 => &signature::ECDSA_P256_SHA384_ASN1,
+        SignatureAlgorithm::EcdsaP384Sha256 => &signature::ECDSA_P384_SHA256_ASN1,
+        SignatureAlgorithm::EcdsaP384Sha384 => &signature::ECDSA_P384_SHA384_ASN1,
+        SignatureAlgorithm::Ed25519 => &signature::ED25519,
+        SignatureAlgorithm::RsaPkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        SignatureAlgorithm::RsaPkcs1Sha384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        SignatureAlgorithm::RsaPkcs1Sha512 => &signature::RSA_PKCS1_2048_8192_SHA512,
     }
 }
 
