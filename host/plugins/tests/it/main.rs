@@ -1,6 +1,7 @@
 //! Plugins as they are built, in the runtime as it is.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod authenticator;
 mod directory;
 mod guests;
 mod hot_swap;
@@ -10,5 +11,6 @@ mod loading;
 mod network;
 mod oidc;
 mod sandbox;
+mod security_key;
 mod sequence;
 mod totp;
