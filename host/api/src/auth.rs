@@ -496,14 +496,14 @@ struct LoginTrust {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "its schema is all that is used")]
-enum LoginRefusal {
+pub(crate) enum LoginRefusal {
     Error(ErrorBody),
     Receipt(ReceiptBody),
 }
 
 /// What was proven already; the receipt itself is in the `Openstack-Auth-Receipt` header.
 #[derive(Serialize, ToSchema)]
-struct ReceiptBody {
+pub(crate) struct ReceiptBody {
     #[schema(value_type = Object)]
     receipt: Value,
     required_auth_methods: Vec<Vec<String>>,

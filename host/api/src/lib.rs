@@ -82,6 +82,8 @@ pub struct Options {
     pub callback_page: CallbackPage,
     /// `[saml] idp_metadata_path`
     pub saml_metadata: PathBuf,
+    /// `[archstone] passkey_method`: the method that `/v4` enrols security keys in.
+    pub passkey_method: String,
 }
 
 impl Default for Options {
@@ -93,6 +95,7 @@ impl Default for Options {
             trusted_dashboards: Vec::new(),
             callback_page: CallbackPage::default(),
             saml_metadata: PathBuf::from("/etc/keystone/saml2_idp_metadata.xml"),
+            passkey_method: "security-key".to_owned(),
         }
     }
 }

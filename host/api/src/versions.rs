@@ -1,4 +1,5 @@
-//! Version discovery: `/` and `/v3`, as JSON or JSON Home, and the OpenAPI document.
+//! Version discovery: `/` and `/v3`, as JSON or JSON Home, and the OpenAPI document. `/` names
+//! Keystone's versions alone; `/v4` tells of itself.
 
 use std::sync::LazyLock;
 
@@ -41,7 +42,7 @@ async fn versions(base_url: BaseUrl, headers: HeaderMap) -> Response {
     }
     let body = Versions {
         versions: VersionValues {
-            values: [Version::new(&base_url)],
+            values: [Version::v3(&base_url)],
         },
     };
     let mut response = (StatusCode::MULTIPLE_CHOICES, Json(body)).into_response();
@@ -59,7 +60,7 @@ async fn version(base_url: BaseUrl, headers: HeaderMap) -> Response {
     if json_home::is_wanted(&headers) {
         return json_home::document("");
     }
-    let version = Version::new(&base_url);
+    let version = Version::v3(&base_url);
     Json(VersionEnvelope { version }).into_response()
 }
 
@@ -75,12 +76,12 @@ struct VersionValues {
 }
 
 #[derive(Serialize, ToSchema)]
-struct VersionEnvelope {
-    version: Version,
+pub(crate) struct VersionEnvelope {
+    pub(crate) version: Version,
 }
 
 #[derive(Serialize, ToSchema)]
-struct Version {
+pub(crate) struct Version {
     id: &'static str,
     status: &'static str,
     updated: &'static str,
@@ -105,7 +106,7 @@ struct MediaType {
 }
 
 impl Version {
-    fn new(base_url: &BaseUrl) -> Self {
+    fn v3(base_url: &BaseUrl) -> Self {
         Self {
             id: "v3.14",
             status: "stable",
@@ -117,6 +118,22 @@ impl Version {
             media_types: [MediaType {
                 base: "application/json",
                 kind: "application/vnd.openstack.identity-v3+json",
+            }],
+        }
+    }
+
+    pub(crate) fn v4(base_url: &BaseUrl) -> Self {
+        Self {
+            id: "v4.0",
+            status: "experimental",
+            updated: "2026-11-01T00:00:00Z",
+            links: [VersionLink {
+                rel: "self",
+                href: base_url.v4(""),
+            }],
+            media_types: [MediaType {
+                base: "application/json",
+                kind: "application/vnd.openstack.identity-v4+json",
             }],
         }
     }

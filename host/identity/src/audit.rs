@@ -83,6 +83,27 @@ impl Identity {
         );
     }
 
+    /// A step of an enrollment that enrolled nothing yet: a question, or an answer that was refused.
+    pub(crate) fn audit_enrollment(
+        &self,
+        caller: &Caller,
+        user_id: &UserId,
+        method: &str,
+        refusal: Option<&Error>,
+    ) {
+        tracing::info!(
+            target: "archstone::audit",
+            event_type = "activity",
+            action = "enroll",
+            outcome = if refusal.is_some() { "failure" } else { "pending" },
+            initiator = %caller.user_id(),
+            target_type = %Entity::User,
+            target_id = %user_id,
+            methods = method,
+            reason = refusal.and_then(Error::reason),
+        );
+    }
+
     /// Something policy refused.
     pub(crate) fn audit_denial(&self, caller: &Caller, action: &str) {
         tracing::warn!(

@@ -12,7 +12,7 @@ use archstone_model::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Caller, Error, Identity, Result, hex, new_id};
+use crate::{Caller, Error, Identity, Result, enrollments::refuse_enrolled, hex, new_id};
 
 /// A credential with its blob open.
 #[derive(Debug, Clone)]
@@ -89,6 +89,7 @@ impl Identity {
         let target = Target::new().with("target.credential.user_id", user_id.as_str());
         self.enforce(caller, "identity:create_credential", target)?;
         refuse_delegated(caller)?;
+        refuse_enrolled(&creation.kind)?;
         let id = if is_ec2(&creation.kind) {
             if creation.project_id.is_none() {
                 return Err(Error::missing_attribute("project_id", "credential"));
@@ -148,6 +149,7 @@ impl Identity {
         let sealed = self
             .enforced_credential(caller, "identity:update_credential", id)
             .await?;
+        refuse_enrolled(&sealed.kind)?;
         let mut credential = self.open_credential(sealed)?;
         if is_ec2(&credential.kind) {
             refuse_changed_delegation(&credential.blob, &ec2_blob(&blob)?)?;
@@ -199,7 +201,7 @@ impl Identity {
         Ok(credential)
     }
 
-    fn seal_credential(&self, credential: &Credential) -> SealedCredential {
+    pub(crate) fn seal_credential(&self, credential: &Credential) -> SealedCredential {
         // Sealing is what the blob is handed over for.
         let blob = credential.blob.expose();
         let encoded =

@@ -20,6 +20,7 @@ mod domain_configs;
 mod domains;
 mod ec2_credentials;
 mod endpoint_filters;
+mod enrollments;
 mod error;
 mod federation;
 mod groups;
@@ -74,6 +75,7 @@ pub use crate::{
     domains::DomainCreation,
     ec2_credentials::Ec2Credential,
     endpoint_filters::EndpointGroupCreation,
+    enrollments::{Enrollment, EnrollmentAnswer, EnrollmentQuestion},
     error::{Error, ReceiptIssued, Result},
     federation::IdentityProviderCreation,
     groups::{GroupChange, GroupCreation},

@@ -78,6 +78,26 @@ impl Store {
         })
     }
 
+    /// Stores a credential in place of `old`, and says whether it did: not where another writer
+    /// came first.
+    pub async fn exchange_credential(
+        &self,
+        old: &SealedCredential,
+        new: &SealedCredential,
+    ) -> Result<bool> {
+        write!(self, tx => {
+            let update = Query::update()
+                .table("credential")
+                .value("extra", json(&new.extra))
+                .value("key_hash", new.key_hash.as_str())
+                .value("encrypted_blob", new.encrypted_blob.as_str())
+                .and_where(Expr::col("id").eq(old.id.as_str()))
+                .and_where(Expr::col("encrypted_blob").eq(old.encrypted_blob.as_str()))
+                .to_owned();
+            tx.execute(&update).await? == 1
+        })
+    }
+
     /// # Errors
     /// `NotFound`.
     pub async fn delete_credential(&self, id: &CredentialId) -> Result<()> {

@@ -5,7 +5,11 @@ mod browser;
 mod connector_logins;
 mod connectors;
 mod federation;
+mod passkey_login;
+mod passkeys;
 mod plugins;
+mod version;
+mod webauthn;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -19,4 +23,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(named("connector_logins", connector_logins::routes()))
         .merge(named("v4_federation", federation::routes()))
         .merge(named("plugins", plugins::routes()))
+        .merge(named("passkeys", passkeys::routes()))
+        .merge(named("passkey_login", passkey_login::routes()))
+        .merge(named("v4", version::routes()))
 }

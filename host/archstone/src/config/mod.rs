@@ -406,6 +406,9 @@ fn api(source: &Source) -> Result<api::Options> {
         saml_metadata: source
             .path("saml", "idp_metadata_path")?
             .unwrap_or(defaults.saml_metadata),
+        passkey_method: source
+            .text("archstone", "passkey_method")?
+            .unwrap_or(defaults.passkey_method),
     })
 }
 

@@ -4,12 +4,13 @@
 mod application_credential;
 mod confined;
 mod ec2;
+mod enrolled;
 mod external;
 mod mapped;
 mod oauth1;
 mod oauth2;
 mod password;
-mod plugin;
+pub(crate) mod plugin;
 mod provisioning;
 mod receipt;
 mod request;
@@ -173,14 +174,7 @@ impl Identity {
                 method if mapped::METHODS.contains(&method) => {
                     self.prove_by_mapping(method, &request, &mut proof).await?;
                 }
-                _ => match self.plugins.method(method) {
-                    Some(plugin) => self.prove_by_plugin(&plugin, &request, &mut proof).await?,
-                    None => {
-                        return Err(Error::UnsupportedMethod {
-                            supported: self.supported_methods(),
-                        });
-                    }
-                },
+                _ => self.prove_by_plugin(method, &request, &mut proof).await?,
             }
         }
         let Some(user_id) = proof.user_id.clone() else {
@@ -202,12 +196,12 @@ impl Identity {
     }
 
     /// Whether a method can be used in a login.
-    fn supports(&self, method: &str) -> bool {
+    pub(crate) fn supports(&self, method: &str) -> bool {
         self.options
             .auth_methods
             .iter()
             .any(|known| known == method)
-            && (BUILT_IN.contains(&method) || self.plugins.method(method).is_some())
+            && (BUILT_IN.contains(&method) || self.plugins.serves_method(method))
     }
 
     /// What a client that named another method is told: the methods that are configured, whether

@@ -2,7 +2,8 @@
 //! that user's secrets of the granted kinds, and decides what its outcome means.
 
 use archstone_plugins::{
-    Account, Credential, Method, Outcome, PluginError, Proof as Proves, Reason, Step,
+    Account, Challenge, Credential, Denial, Method, Outcome, PluginError, Proof as Proves, Reason,
+    Step,
 };
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,22 @@ const CONTINUATION: &str = "continuation";
 
 impl Identity {
     pub(super) async fn prove_by_plugin(
+        &self,
+        name: &str,
+        request: &AuthRequest,
+        proof: &mut Proof,
+    ) -> Result<()> {
+        if let Some(method) = self.plugins.method(name) {
+            return self.prove_by_method(&method, request, proof).await;
+        }
+        let method = self.plugins.enrollable(name);
+        let method = method.ok_or_else(|| Error::UnsupportedMethod {
+            supported: self.supported_methods(),
+        })?;
+        self.prove_by_enrollment(&method, request, proof).await
+    }
+
+    async fn prove_by_method(
         &self,
         method: &Method,
         request: &AuthRequest,
@@ -54,38 +71,52 @@ impl Identity {
             Outcome::Asserted(_) => Err(Error::unauthenticated(format!(
                 "{name} asserted a subject and no mapping says who that is here"
             ))),
-            Outcome::Challenged(challenge) => {
-                let mut answer = challenge.message;
-                answer.insert(CONTINUATION.to_owned(), challenge.continuation.into());
-                Err(Error::MoreStepsNeeded {
-                    continuation: json!({ "methods": [name.clone()], name: answer }),
-                })
-            }
-            Outcome::Denied(denial) => Err(match denial.reason {
-                Reason::Malformed => malformed(&name, &denial.detail),
-                Reason::Unavailable => Error::Unavailable {
-                    reason: denial.detail,
-                },
-                reason => Error::unauthenticated(format!(
-                    "{name} denied: {}: {}",
-                    reason.as_str(),
-                    denial.detail
-                )),
-            }),
+            Outcome::Challenged(challenge) => Err(challenged(&name, challenge)),
+            Outcome::Denied(denial) => Err(denied(&name, denial)),
         }
     }
 }
 
-/// The step that a payload is. Which challenge it answers is between the client and the host; the
-/// plugin gets what it remembered, and never the continuation.
+/// The question that the client has to answer before it gets on.
+pub(super) fn challenged(method: &str, challenge: Challenge) -> Error {
+    let mut answer = challenge.message;
+    answer.insert(CONTINUATION.to_owned(), challenge.continuation.into());
+    Error::MoreStepsNeeded {
+        continuation: json!({ "methods": [method], method: answer }),
+    }
+}
+
+/// What a plugin's refusal is to the client.
+pub(crate) fn denied(method: &str, denial: Denial) -> Error {
+    match denial.reason {
+        Reason::Malformed => malformed(method, &denial.detail),
+        Reason::Unavailable => Error::Unavailable {
+            reason: denial.detail,
+        },
+        reason => Error::unauthenticated(format!(
+            "{method} denied: {}: {}",
+            reason.as_str(),
+            denial.detail
+        )),
+    }
+}
+
+/// The step that a payload is.
 fn first_or_next_step(payload: &Map<String, Value>) -> Step {
-    let mut rest = payload.clone();
-    rest.shift_remove(CONTINUATION);
-    let step = Step::new(Value::Object(rest));
-    match text(payload, CONTINUATION) {
+    let (rest, continuation) = without_continuation(payload);
+    let step = Step::new(rest);
+    match continuation {
         Some(continuation) => step.answering(continuation),
         None => step,
     }
+}
+
+/// A payload for a plugin. Which challenge it answers is between the client and the host; the
+/// plugin gets what it remembered, and never the continuation.
+pub(super) fn without_continuation(payload: &Map<String, Value>) -> (Value, Option<&str>) {
+    let mut rest = payload.clone();
+    rest.shift_remove(CONTINUATION);
+    (Value::Object(rest), text(payload, CONTINUATION))
 }
 
 /// What the plugin says of the payload may quote it, and is for the operator.
@@ -98,7 +129,7 @@ fn malformed(method: &str, detail: &str) -> Error {
 
 /// A plugin that fails costs this login and nothing else. An answer to a challenge that is not
 /// there is the client's failure, who has to begin anew.
-fn failed(error: PluginError) -> Error {
+pub(crate) fn failed(error: PluginError) -> Error {
     match error {
         PluginError::ContinuationRefused { .. } | PluginError::ContinuationStale { .. } => {
             Error::unauthenticated(error.to_string())
