@@ -10,9 +10,11 @@ use crate::shell::{command, root, run, say, target, works};
 /// Python Keystone and uwsgi compile parts of themselves; guests are compiled with Debian's `rustc-web` where rustup
 /// cannot fetch the WebAssembly target; the two database servers are tested against;
 /// `xmlsec1` signs SAML assertions; the OpenID provider that logins are tested with is a program for `nodejs`, and `npm`
-/// fetches it.
-const PACKAGES: [&str; 12] = [
+/// fetches it; Chromium has security keys that are virtual.
+const PACKAGES: [&str; 14] = [
     "build-essential",
+    "chromium",
+    "chromium-driver",
     "libldap2-dev",
     "libsasl2-dev",
     "mariadb-server",

@@ -39,6 +39,8 @@ enum Part {
     Differential,
     /// Garbage, power cuts, load, plugin swaps.
     Robustness,
+    /// Security keys in Chromium.
+    Browser,
     /// Other implementations that share files and databases with Archstone.
     Interop,
     /// An OpenID provider, a CI's tokens, and the connectors to them.
@@ -58,6 +60,7 @@ impl Part {
             Self::Clients => &[&["clients"]],
             Self::Differential => &[&["differential"]],
             Self::Robustness => &[&["robustness"]],
+            Self::Browser => &[&["browser"]],
             Self::Interop => &[&["interop"]],
             Self::Federation => &[&["federation"]],
             Self::Databases => &[

@@ -1,0 +1,1 @@
+"""What happens in a browser: security keys in Chromium, with WebDriver's virtual authenticators."""
