@@ -1,6 +1,7 @@
 //! Plugins as they are built, in the runtime as it is.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod attestation;
 mod authenticator;
 mod directory;
 mod guests;
