@@ -6,7 +6,7 @@ use archstone_model::{
     federation::Membership,
     id::{DomainId, GroupId, UserId},
     listing::{Change, Listing},
-    user::{Group, GroupFilter, UserFilter},
+    user::{Group, GroupFilter, GroupKind, UserFilter},
 };
 use axum::{
     extract::{Path, State},
@@ -316,7 +316,9 @@ struct GroupView {
     id: String,
     name: String,
     domain_id: String,
-    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
     links: SelfLink,
 }
 
@@ -337,7 +339,10 @@ impl GroupView {
             id: group.id.into(),
             name: group.name,
             domain_id: group.domain_id.into(),
-            description: group.description,
+            description: match (group.kind, group.description) {
+                (GroupKind::NonLocal, None) => None,
+                (_, description) => Some(description),
+            },
         }
     }
 }

@@ -35,7 +35,7 @@ impl Identity {
         let target = Target::new().with("user_id", user_id.as_str());
         self.enforce(caller, "identity:ec2_list_credentials", target)?;
         refuse_delegated(caller)?;
-        self.store.user(user_id).await?;
+        self.find_user(user_id).await?;
         let filter = CredentialFilter {
             user_id: Some(user_id.clone()),
             kind: Some(EC2.to_owned()),
@@ -60,7 +60,7 @@ impl Identity {
     ) -> Result<Ec2Credential> {
         let target = ec2_target(user_id, user_id);
         self.enforce(caller, "identity:ec2_create_credential", target)?;
-        self.store.user(user_id).await?;
+        self.find_user(user_id).await?;
         self.store.project(project_id).await?;
         refuse_delegated(caller)?;
         let (access, secret) = (new_id(), new_id());
@@ -118,7 +118,7 @@ impl Identity {
         let sealed = self.store.credential(&id).await?;
         let target = ec2_target(user_id, &sealed.user_id);
         self.enforce(caller, action, target)?;
-        self.store.user(user_id).await?;
+        self.find_user(user_id).await?;
         if sealed.kind != EC2 {
             return Err(Error::unauthenticated("EC2 access key not found."));
         }

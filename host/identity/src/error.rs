@@ -167,11 +167,14 @@ impl Error {
 
     /// Where the next page was to begin, there is nothing.
     pub(crate) fn missing_marker(error: store::Error) -> Self {
-        match error {
-            store::Error::NotFound { id, .. } => {
-                Self::Missing(format!("Marker {id} could not be found."))
-            }
-            other => other.into(),
+        Self::from(error).into_missing_marker()
+    }
+
+    /// As [`Self::missing_marker`].
+    pub(crate) fn into_missing_marker(self) -> Self {
+        match self {
+            Self::NotFound { id, .. } => Self::Missing(format!("Marker {id} could not be found.")),
+            other => other,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use archstone_model::{
     Extra,
+    directory::EntryKind,
     entity::Entity,
     federation::{
         IdentityProvider, IdentityProviderPatch, Membership, Protocol, ProtocolPatch,
@@ -20,7 +21,7 @@ use archstone_model::{
 };
 use serde_json::Value;
 
-use crate::{Caller, Error, Identity, Result, new_id};
+use crate::{Caller, Error, Identity, Result, directories::Place, new_id};
 
 /// What a client gives to create an identity provider.
 #[derive(Debug, Clone)]
@@ -317,6 +318,15 @@ impl Identity {
     /// The groups that a user is in: for good, and by the word of identity providers while it
     /// lasts.
     pub(crate) async fn memberships(&self, user_id: &UserId) -> Result<Vec<Membership>> {
+        if let Place::Directory {
+            directory,
+            local_id,
+        } = self.place_of_id(user_id.as_str(), EntryKind::User).await?
+        {
+            return self
+                .groups_by_directory(&directory, &local_id, user_id)
+                .await;
+        }
         let lasting = self.store.groups_of_user(user_id).await?;
         let expiring = self
             .store

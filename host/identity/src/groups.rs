@@ -2,16 +2,17 @@
 
 use archstone_model::{
     Extra,
+    directory::EntryKind,
     entity::Entity,
     id::{DomainId, GroupId, UserId},
     listing::{Change, Listing},
     policy::Target,
     revocation::RevocationEvent,
     role::{Actor, AssignmentFilter},
-    user::{Group, GroupFilter, GroupPatch, User, UserFilter},
+    user::{Group, GroupFilter, GroupKind, GroupPatch, User, UserFilter},
 };
 
-use crate::{Caller, Error, Identity, Result, new_id, users::with_group};
+use crate::{Caller, Error, Identity, Result, directories::Place, new_id, users::with_group};
 
 /// What a client gives to create a group.
 #[derive(Debug, Clone)]
@@ -34,13 +35,13 @@ pub struct GroupChange {
 
 impl Identity {
     pub async fn group(&self, caller: &Caller, id: &GroupId) -> Result<Group> {
-        let found = self.store.group(id).await;
+        let found = self.find_group(id).await;
         self.enforce(
             caller,
             "identity:get_group",
             group_target(id, found.as_ref().ok()),
         )?;
-        Ok(found?)
+        found
     }
 
     /// Lists groups; a caller with a domain-scoped token sees that domain only.
@@ -54,14 +55,23 @@ impl Identity {
         if filter.domain_id.is_none() {
             filter.domain_id = self.listed_domain(caller)?;
         }
-        filter.page = self.page_of(filter.page, None);
         if let Some(marker) = &filter.page.marker {
             let marker = GroupId::from(marker.as_str());
-            let found = self.store.group(&marker).await;
-            found.map_err(Error::missing_marker)?;
+            let found = self.find_group(&marker).await;
+            found.map_err(Error::into_missing_marker)?;
         }
-        let found = self.store.groups(&filter).await?;
-        let mut groups = Listing::within(&filter.page, found);
+        let directory = match &filter.domain_id {
+            Some(domain_id) => self.directory_of(domain_id).await?,
+            None => None,
+        };
+        let mut groups = match directory {
+            Some(directory) => self.groups_of_directory(&directory, &filter).await?,
+            None => {
+                filter.page = self.page_of(filter.page, None);
+                let found = self.store.groups(&filter).await?;
+                Listing::within(&filter.page, found)
+            }
+        };
         if let Some(domain_id) = own_domain {
             groups.entries.retain(|group| group.domain_id == *domain_id);
         }
@@ -79,10 +89,12 @@ impl Identity {
             .domain_id
             .unwrap_or_else(|| self.home_domain(caller));
         self.require_domain(&domain_id).await?;
+        self.require_database(&domain_id).await?;
         let group = Group {
             id: GroupId::new(new_id()),
             domain_id,
             name: creation.name.trim().to_owned(),
+            kind: GroupKind::Local,
             description: creation.description,
             extra: creation.extra,
         };
@@ -97,7 +109,7 @@ impl Identity {
         id: &GroupId,
         change: GroupChange,
     ) -> Result<Group> {
-        let found = self.store.group(id).await;
+        let found = self.find_group(id).await;
         self.enforce(
             caller,
             "identity:update_group",
@@ -105,10 +117,11 @@ impl Identity {
         )?;
         let group = found?;
         if let Some(new) = change.domain_id.as_set()
-            && *new != Some(group.domain_id)
+            && new.as_ref() != Some(&group.domain_id)
         {
             return Err(Error::invalid("Cannot change Domain ID"));
         }
+        self.require_database(&group.domain_id).await?;
         let mut extra = group.extra;
         extra.extend(change.extra);
         let patch = GroupPatch {
@@ -124,12 +137,13 @@ impl Identity {
     /// Deletes a group. If it has roles, its members lose the tokens they hold, which may carry
     /// them, unless `[archstone] keep_tokens_of_former_members` has tokens go on with what is left.
     pub async fn delete_group(&self, caller: &Caller, id: &GroupId) -> Result<()> {
-        let group = self.store.group(id).await?;
+        let group = self.find_group(id).await?;
         self.enforce(
             caller,
             "identity:delete_group",
             group_target(id, Some(&group)),
         )?;
+        self.require_database(&group.domain_id).await?;
         let losers = self.who_lose_roles_with(id).await?;
         self.store.delete_group(id).await?;
         for user_id in losers {
@@ -165,17 +179,28 @@ impl Identity {
         id: &GroupId,
         mut filter: UserFilter,
     ) -> Result<Listing<User>> {
-        let found = self.store.group(id).await;
+        let found = self.find_group(id).await;
         self.enforce(
             caller,
             "identity:list_users_in_group",
             group_target(id, found.as_ref().ok()),
         )?;
         found?;
-        let page = self.page_of(filter.page, None);
-        filter.page = page.and_one();
-        let found = self.store.users_of_group(id, &filter).await?;
-        let mut members = Listing::of(&page, found);
+        let mut members = match self.place_of_id(id.as_str(), EntryKind::Group).await? {
+            Place::Directory {
+                directory,
+                local_id,
+            } => {
+                self.members_in_directory(&directory, &local_id, id, &filter)
+                    .await?
+            }
+            Place::Database => {
+                let page = self.page_of(filter.page, None);
+                filter.page = page.and_one();
+                let found = self.store.users_of_group(id, &filter).await?;
+                Listing::of(&page, found)
+            }
+        };
         if let Some(domain_id) = caller.scope_domain_id() {
             members.entries.retain(|user| user.domain_id == *domain_id);
         }
@@ -185,6 +210,7 @@ impl Identity {
     pub async fn add_member(&self, caller: &Caller, group: &GroupId, user: &UserId) -> Result<()> {
         self.enforce_membership(caller, "identity:add_user_to_group", group, user)
             .await?;
+        self.require_pair_in_database(group, user).await?;
         self.store.add_user_to_group(user, group).await?;
         self.audit_write(caller, "add_member", Entity::Group, group.as_str());
         Ok(())
@@ -200,7 +226,11 @@ impl Identity {
     ) -> Result<()> {
         self.enforce_membership(caller, "identity:check_user_in_group", group, user)
             .await?;
-        if self.store.is_member(user, group).await? {
+        let is_member = match self.pair_in_directory(group, user).await? {
+            Some(pair) => pair.is_membership().await?,
+            None => self.store.is_member(user, group).await?,
+        };
+        if is_member {
             Ok(())
         } else {
             Err(Error::Missing(format!(
@@ -217,6 +247,7 @@ impl Identity {
     ) -> Result<()> {
         self.enforce_membership(caller, "identity:remove_user_from_group", group, user)
             .await?;
+        self.require_pair_in_database(group, user).await?;
         if !self.store.is_member(user, group).await? {
             return Err(Error::Missing(format!(
                 "User '{user}' not found in group '{group}'"
@@ -239,8 +270,8 @@ impl Identity {
         group_id: &GroupId,
         user_id: &UserId,
     ) -> Result<()> {
-        let user = self.store.user(user_id).await;
-        let group = self.store.group(group_id).await;
+        let user = self.find_user(user_id).await;
+        let group = self.find_group(group_id).await;
         let target = self.user_target(user_id, user.as_ref().ok());
         self.enforce(
             caller,

@@ -16,6 +16,7 @@ mod catalog;
 mod client_certificate;
 mod connectors;
 mod credentials;
+mod directories;
 mod domain_configs;
 mod domains;
 mod ec2_credentials;
@@ -72,6 +73,7 @@ pub use crate::{
         DeviceProgress, Finished, Purpose, Trial, TrialRule,
     },
     credentials::{Credential, CredentialCreation},
+    directories::{ConfigSource, DirectoryConfig, DirectoryOptions, Unusable},
     domains::DomainCreation,
     ec2_credentials::Ec2Credential,
     endpoint_filters::EndpointGroupCreation,
@@ -131,6 +133,7 @@ pub struct Identity {
     plugins: Registry,
     login_routes: ArcSwap<LoginRoutes>,
     signer: saml::Signer,
+    directories: directories::Directories,
     options: Options,
     clock: Clock,
 }
@@ -149,6 +152,7 @@ impl Identity {
             plugins: parts.plugins,
             login_routes: ArcSwap::default(),
             signer: saml::Signer::new(&parts.options.saml),
+            directories: directories::Directories::default(),
             options: parts.options,
             clock: parts.clock,
         }

@@ -9,7 +9,7 @@ use archstone_model::{
 };
 use chrono::TimeDelta;
 
-use crate::SamlOptions;
+use crate::{DirectoryOptions, SamlOptions};
 
 /// Settings of the service layer. The binary fills them from `keystone.conf`.
 #[derive(Debug, Clone)]
@@ -76,6 +76,7 @@ pub struct Options {
     pub federation: FederationOptions,
     pub saml: SamlOptions,
     pub domain_config: DomainConfigOptions,
+    pub directories: DirectoryOptions,
     /// `[auth] external`: where users live whom a web server in front knows. Nobody is believed
     /// unless it is set, though the method is among the default ones.
     pub external_users: Option<ExternalUsers>,
@@ -222,6 +223,7 @@ impl Default for Options {
             federation: FederationOptions::default(),
             saml: SamlOptions::default(),
             domain_config: DomainConfigOptions::default(),
+            directories: DirectoryOptions::default(),
             external_users: None,
             tokenless: TokenlessOptions::default(),
             departures: Departures::default(),

@@ -106,7 +106,7 @@ impl Identity {
         id: &UserId,
         filter: &ProjectFilter,
     ) -> Result<Listing<Project>> {
-        let found = self.store.user(id).await;
+        let found = self.find_user(id).await;
         let target = self.user_target(id, found.as_ref().ok());
         self.enforce(caller, "identity:list_user_projects", target)?;
         found?;

@@ -18,7 +18,7 @@ impl Identity {
 
     /// Ends every token that a user holds: their own remedy where they have no password to change.
     pub async fn revoke_tokens_of_user(&self, caller: &Caller, id: &UserId) -> Result<()> {
-        let found = self.store.user(id).await;
+        let found = self.find_user(id).await;
         self.enforce(
             caller,
             "identity:revoke_tokens_for_user",

@@ -71,10 +71,9 @@ impl Identity {
         let (user, domain) = match reference {
             UserReference::Id(id) => {
                 let user = self
-                    .store
-                    .user(id)
+                    .find_user(id)
                     .await
-                    .map_err(|error| Error::from(error).into_unauthenticated())?;
+                    .map_err(Error::into_unauthenticated)?;
                 let domain = self
                     .login_domain(&DomainReference::Id(user.domain_id.clone()))
                     .await?;
@@ -83,10 +82,9 @@ impl Identity {
             UserReference::Name { name, domain } => {
                 let domain = self.login_domain(domain).await?;
                 let user = self
-                    .store
-                    .user_by_name(name, &domain.id)
+                    .find_user_by_name(name, &domain.id)
                     .await
-                    .map_err(|error| Error::from(error).into_unauthenticated())?;
+                    .map_err(Error::into_unauthenticated)?;
                 (user, domain)
             }
         };

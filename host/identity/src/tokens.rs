@@ -324,7 +324,7 @@ impl Identity {
     }
 
     pub(crate) async fn token_user(&self, id: &UserId) -> Result<UserRef> {
-        let user = self.store.user(id).await?;
+        let user = self.find_user(id).await?;
         if !self.compliance.is_enabled(&user, self.now()) {
             return Err(no_token(format!("user {id} is disabled")));
         }

@@ -133,7 +133,7 @@ impl Identity {
         if *caller.user_id() != creation.trustor_user_id {
             return Err(refused("The authenticated user should match the trustor"));
         }
-        self.store.user(&creation.trustee_user_id).await?;
+        self.find_user(&creation.trustee_user_id).await?;
         let roles = self.role_ids(&creation.roles).await?;
         self.require_roles(&creation.trustor_user_id, project_id, &roles)
             .await?;
@@ -289,7 +289,7 @@ impl Identity {
     }
 
     async fn enabled_trustor(&self, id: &UserId) -> Result<UserRef> {
-        let user = self.store.user(id).await?;
+        let user = self.find_user(id).await?;
         let domain = self.token_domain(&user.domain_id).await?;
         if !self.compliance.is_enabled(&user, self.now()) {
             return Err(Error::forbidden(format!("trustor {id} is disabled")));

@@ -1,6 +1,8 @@
 //! Users: who may see and change them, and what a change brings with it (hashing, password rules,
 //! revocation).
 
+use std::sync::Arc;
+
 use archstone_model::{
     Extra,
     entity::Entity,
@@ -16,7 +18,7 @@ use archstone_model::{
     },
 };
 
-use crate::{Caller, Error, Identity, Result, new_id};
+use crate::{Caller, Error, Identity, Result, directories::Directory, new_id};
 
 /// What a client gives to create a user.
 #[derive(Debug, Clone)]
@@ -53,7 +55,7 @@ impl Identity {
     /// # Errors
     /// `NotFound`, or `ForbiddenAction` where policy refuses.
     pub async fn user(&self, caller: &Caller, id: &UserId) -> Result<User> {
-        let found = self.store.user(id).await;
+        let found = self.find_user(id).await;
         self.enforce(
             caller,
             "identity:get_user",
@@ -73,13 +75,18 @@ impl Identity {
         if filter.domain_id.is_none() {
             filter.domain_id = self.listed_domain(caller)?;
         }
-        filter.page = self.page_of(filter.page, None);
         if let Some(marker) = &filter.page.marker {
-            let found = self.store.user(&UserId::from(marker.as_str())).await;
-            found.map_err(Error::missing_marker)?;
+            let found = self.find_user(&UserId::from(marker.as_str())).await;
+            found.map_err(Error::into_missing_marker)?;
         }
-        let found = self.store.users(&filter).await?;
-        let mut users = Listing::within(&filter.page, found);
+        let mut users = match self.listed_directory(&filter).await? {
+            Some(directory) => self.users_of_directory(&directory, &filter).await?,
+            None => {
+                filter.page = self.page_of(filter.page, None);
+                let found = self.store.users(&filter).await?;
+                Listing::within(&filter.page, found)
+            }
+        };
         if let Some(domain_id) = own_domain {
             users.entries.retain(|user| user.domain_id == *domain_id);
         }
@@ -110,6 +117,7 @@ impl Identity {
         // As in Keystone, options that come with a new user exempt later passwords only.
         let exempt = UserOptions::default();
         let password = self.assigned(creation.password, &exempt).await?;
+        self.require_database(&domain_id).await?;
         let user = self
             .store
             .create_user(&NewUser {
@@ -136,7 +144,7 @@ impl Identity {
         id: &UserId,
         change: UserChange,
     ) -> Result<User> {
-        let found = self.store.user(id).await;
+        let found = self.find_user(id).await;
         self.enforce(
             caller,
             "identity:update_user",
@@ -161,6 +169,7 @@ impl Identity {
         if let Change::Set(accounts) = &federated {
             self.require_accounts_exist(accounts).await?;
         }
+        self.require_database(&user.domain_id).await?;
         let options = match change.options {
             Some(changes) => Change::Set(user.options.clone().with_changes(&changes)),
             None => Change::Keep,
@@ -205,13 +214,13 @@ impl Identity {
 
     /// Deletes a user with everything that is theirs.
     pub async fn delete_user(&self, caller: &Caller, id: &UserId) -> Result<()> {
-        let found = self.store.user(id).await;
+        let found = self.find_user(id).await;
         self.enforce(
             caller,
             "identity:delete_user",
             self.user_target(id, found.as_ref().ok()),
         )?;
-        found?;
+        self.require_database(&found?.domain_id).await?;
         self.store.delete_user(id).await?;
         self.revoke(RevocationEvent::for_user(id.clone(), self.now()))
             .await?;
@@ -241,6 +250,10 @@ impl Identity {
         original: &Secret,
         new: &Secret,
     ) -> Result<()> {
+        if let Some(user) = self.prove_to_directory(id, original).await? {
+            self.check_password_strength(new)?;
+            return self.require_database(&user.domain_id).await;
+        }
         let account = self.prove_password_for_change(id, original).await?;
         self.check_password_strength(new)?;
         if account.user.options.lock_password == Some(true) {
@@ -267,7 +280,7 @@ impl Identity {
 
     /// The groups that a user is in.
     pub async fn groups_of_user(&self, caller: &Caller, id: &UserId) -> Result<Vec<Membership>> {
-        let found = self.store.user(id).await;
+        let found = self.find_user(id).await;
         self.enforce(
             caller,
             "identity:list_groups_for_user",
@@ -284,6 +297,17 @@ impl Identity {
     /// A user as they are shown: lists compare `enabled` as it is stored, as Keystone's do.
     pub(crate) fn shown(&self, user: User) -> User {
         self.compliance.shown(user, self.now())
+    }
+
+    /// The directory that a list of users comes from. Those known by an account of somebody else
+    /// are in the database, whatever their domain.
+    async fn listed_directory(&self, filter: &UserFilter) -> Result<Option<Arc<Directory>>> {
+        let of_accounts =
+            filter.idp_id.is_some() || filter.protocol_id.is_some() || filter.unique_id.is_some();
+        match &filter.domain_id {
+            Some(domain_id) if !of_accounts => self.directory_of(domain_id).await,
+            _ => Ok(None),
+        }
     }
 
     /// What policy rules may read about a user (and a group, where the request names one).

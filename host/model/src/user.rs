@@ -223,12 +223,22 @@ pub enum TimeComparison {
     NotAt,
 }
 
+/// Where a group lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupKind {
+    /// A row in `group`.
+    Local,
+    /// In a directory: without a description, it is shown without that attribute.
+    NonLocal,
+}
+
 /// A group of users in one domain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
     pub id: GroupId,
     pub domain_id: DomainId,
     pub name: String,
+    pub kind: GroupKind,
     pub description: Option<String>,
     pub extra: Extra,
 }

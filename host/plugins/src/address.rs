@@ -3,8 +3,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
+
+/// Whether a connection to this address is allowed.
+pub(crate) fn may_connect(address: IpAddr, allowed: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    is_public(address) || allowed.iter().any(|network| network.contains(&address))
+}
+
 /// Whether an address is reachable from anywhere, and so is not part of somebody's inside.
-pub(crate) fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

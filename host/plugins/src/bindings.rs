@@ -89,3 +89,31 @@ pub(crate) mod enrollable_method {
         },
     });
 }
+
+/// The world `directory-connector` of `wit/0.2.0`, and `stream`, which only it imports.
+pub(crate) mod directory_connector {
+    wasmtime::component::bindgen!({
+        path: "../../wit/0.2.0",
+        world: "directory-connector",
+        imports: {
+            "archstone:plugin/stream@0.2.0.[static]connection.open": async | trappable,
+            "archstone:plugin/stream@0.2.0.[method]connection.start-tls": async | trappable,
+            "archstone:plugin/stream@0.2.0.[method]connection.write": async | trappable,
+            "archstone:plugin/stream@0.2.0.[method]connection.read": async | trappable,
+            "archstone:plugin/stream@0.2.0.keep": trappable,
+            "archstone:plugin/stream@0.2.0.take": trappable,
+        },
+        exports: { default: async },
+        with: {
+            "archstone:plugin/types@0.2.0": super::archstone::plugin::types,
+            "archstone:plugin/clock@0.2.0": super::archstone::plugin::clock,
+            "archstone:plugin/random@0.2.0": super::archstone::plugin::random,
+            "archstone:plugin/log@0.2.0": super::archstone::plugin::log,
+            "archstone:plugin/secrets@0.2.0": super::archstone::plugin::secrets,
+            "archstone:plugin/state@0.2.0": super::archstone::plugin::state,
+            "archstone:plugin/signatures@0.2.0": super::archstone::plugin::signatures,
+            "archstone:plugin/http@0.2.0": super::archstone::plugin::http,
+            "archstone:plugin/stream.connection": crate::capabilities::Line,
+        },
+    });
+}

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use archstone_model::secret::Secret;
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline, component::ResourceTable};
 
 use crate::{
     Account, Limits, Runtime,
-    capabilities::{self, HttpClient},
+    capabilities::{self, HttpClient, StreamClient},
     engine::TICK,
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct Granted {
     pub secrets: BTreeMap<String, Secret>,
     pub credential_types: Vec<String>,
     pub http: Option<HttpClient>,
+    pub stream: Option<StreamClient>,
     pub runtime: Runtime,
 }
 
@@ -35,6 +36,7 @@ impl Granted {
             secrets: BTreeMap::new(),
             credential_types: Vec::new(),
             http: None,
+            stream: None,
             runtime: runtime.clone(),
         }
     }
@@ -46,6 +48,10 @@ pub(crate) struct Call {
     pub account: Option<Account>,
     pub messages_left: u32,
     pub requests_left: u32,
+    pub connections_left: u32,
+    pub stream_bytes_left: usize,
+    /// The connections that the instance holds.
+    pub lines: ResourceTable,
     ticks_left: u64,
     /// The limit that ended the call, if one did.
     pub exceeded: Option<Exceeded>,
@@ -65,11 +71,20 @@ impl Call {
             account,
             messages_left: capabilities::LOG_MESSAGES,
             requests_left: granted.http.as_ref().map_or(0, HttpClient::max_requests),
+            connections_left: granted
+                .stream
+                .as_ref()
+                .map_or(0, StreamClient::max_connections),
+            stream_bytes_left: granted.stream.as_ref().map_or(0, StreamClient::max_bytes),
+            lines: ResourceTable::new(),
             ticks_left: limits.cpu().div_duration_f64(TICK).ceil() as u64,
             exceeded: None,
             granted: Arc::clone(granted),
         };
-        let hostcall_bytes = capabilities::LARGEST_INPUT.max(limits.output_bytes) * 2;
+        let hostcall_bytes = match granted.stream {
+            Some(_) => capabilities::LARGEST_LISTING,
+            None => capabilities::LARGEST_INPUT.max(limits.output_bytes) * 2,
+        };
         let mut store = Store::new(granted.runtime.engine(), call);
         store.set_hostcall_fuel(hostcall_bytes);
         store.limiter(|call| call);

@@ -1,11 +1,11 @@
 //! Connectors: many configurations on one plugin, each of its own owner, and what they are asked.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 
 use crate::{
-    Assertion, Denial, Digest, PluginError,
+    Assertion, Denial, Digest, PluginError, StreamServer,
     bindings::{
         archstone::plugin::outcomes,
         redirect_connector::archstone::plugin::{presenting, redirection as wire},
@@ -33,6 +33,15 @@ impl std::fmt::Debug for ConnectorSetup {
             .field("revision", &self.revision)
             .finish_non_exhaustive()
     }
+}
+
+/// Servers of other protocols than HTTP that a connector's configuration names, and whom it trusts
+/// to vouch for them.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    pub servers: BTreeSet<StreamServer>,
+    /// A file of PEM certificates, in place of the operator's for the plugin.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// One connector, at one revision of its configuration, on one version of its plugin.

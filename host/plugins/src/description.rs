@@ -42,6 +42,9 @@ impl Description {
                 Capability::Http if grants.http.is_none() => {
                     return Err(capabilities::not_granted("http"));
                 }
+                Capability::Stream if grants.stream.is_none() => {
+                    return Err(capabilities::not_granted("stream"));
+                }
                 Capability::Credentials if grants.credentials.is_empty() => {
                     return Err(capabilities::not_granted("credentials"));
                 }

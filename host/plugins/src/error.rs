@@ -55,6 +55,12 @@ pub enum PluginError {
     #[error("`{method}` answered with more than its limit of {limit} bytes")]
     OutputTooLarge { method: String, limit: usize },
 
+    #[error("the directory does not answer: {detail}")]
+    DirectoryUnavailable { detail: String },
+
+    #[error("the directory refuses an answer: {detail}")]
+    DirectoryRefused { detail: String },
+
     #[error("the state store does not answer: {reason}")]
     StateUnavailable { reason: String },
 }
@@ -76,6 +82,8 @@ impl PluginError {
             Self::OutOfMemory { .. } => "out-of-memory",
             Self::ContractBroken { .. } => "contract-broken",
             Self::OutputTooLarge { .. } => "output-too-large",
+            Self::DirectoryUnavailable { .. } => "directory-unavailable",
+            Self::DirectoryRefused { .. } => "directory-refused",
             Self::StateUnavailable { .. } => "state-unavailable",
         }
     }

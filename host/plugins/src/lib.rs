@@ -55,6 +55,7 @@ mod files;
 mod login;
 mod method;
 mod outcome;
+mod people;
 mod plugin;
 mod registry;
 mod run;
@@ -66,7 +67,7 @@ mod version_0_1;
 mod worlds;
 
 pub use challenges::Method;
-pub use connector::{Begun, Completed, Connector, ConnectorSetup, Way};
+pub use connector::{Begun, Completed, Connector, ConnectorSetup, Reach, Way};
 pub use connectors::PluginProfile;
 pub use digest::{Digest, NoDigest};
 pub use directory::{PluginDirectory, ServerStatus};
@@ -77,9 +78,13 @@ pub use enrollment::{
 };
 pub use error::{PluginError, PrepareError, RuntimeError};
 pub use login::{Account, Assertion, Challenge, Credential, Denial, Outcome, Proof, Reason, Step};
+pub use people::{Condition, Entries, Entry, EntryKey, Part};
 pub use plugin::LARGEST_ARTIFACT;
 pub use registry::{Candidate, Registry};
-pub use settings::{ConnectorRule, Grants, HttpGrant, Limits, Origin, ServerRule, Settings};
+pub use settings::{
+    ConnectorRule, Grants, HttpGrant, Limits, Origin, ServerRule, Settings, StreamGrant,
+    StreamServer,
+};
 pub use shelf::{Installed, Shelf, ShelfError, Version};
 pub use state::{MemoryState, StateStore, StateUnavailable};
 pub use status::{LastError, PluginState, PluginStatus, Serving};

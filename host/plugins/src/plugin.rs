@@ -18,9 +18,9 @@ use crate::{
     Account, ConnectorRule, Digest, Kind, Limits, PluginError, PrepareError, Runtime, Settings,
     breaker::Breaker,
     call::{Call, Granted},
-    capabilities::{self, HttpClient},
+    capabilities::{self, HttpClient, StreamClient},
     configuration::Configuration,
-    connector::ConnectorSetup,
+    connector::{ConnectorSetup, Reach},
     description::Description,
     run::{bounded, shortened},
     worlds::World,
@@ -117,6 +117,12 @@ impl LoadedPlugin {
                 .clone()
                 .map(|http| HttpClient::new(http, BTreeSet::new()))
                 .transpose()?,
+            stream: settings
+                .grant
+                .stream
+                .as_ref()
+                .map(|stream| StreamClient::new(stream, &Reach::default()))
+                .transpose()?,
             ..Granted::nothing(runtime, method, &settings.limits)
         });
         let plugin = Self::assemble(
@@ -135,7 +141,7 @@ impl LoadedPlugin {
 
     /// Makes a connector of a plugin that serves connectors: linked with what the operator allows
     /// it and its owner asks for. Whether its configuration works is for [`Self::check`].
-    pub fn connect(&self, setup: ConnectorSetup) -> Result<Self, PrepareError> {
+    pub fn connect(&self, setup: ConnectorSetup, reach: &Reach) -> Result<Self, PrepareError> {
         let runtime = &self.granted.runtime;
         let revision = self.revision_of(&setup);
         let configuration = Configuration::of_owner(setup.config, &self.description)?;
@@ -148,6 +154,11 @@ impl LoadedPlugin {
             namespace: format!("connector/{}", setup.id),
             secrets: configuration.secrets,
             http: http.map(|http| HttpClient::new(http, named)).transpose()?,
+            stream: grant
+                .stream
+                .as_ref()
+                .map(|stream| StreamClient::new(stream, reach))
+                .transpose()?,
             ..Granted::nothing(runtime, &self.method, &self.settings.limits)
         });
         Ok(Self::assemble(

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     Connector, ConnectorSetup, Digest, Enrollable, Kind, LastError, Method, Outcome, PluginError,
-    PluginProfile, PluginState, PluginStatus, PrepareError, Runtime, Settings, Step,
+    PluginProfile, PluginState, PluginStatus, PrepareError, Reach, Runtime, Settings, Step,
     connectors::Connectors,
     plugin::{LONGEST_CHALLENGE, LoadedPlugin, Revision},
 };
@@ -203,7 +203,7 @@ impl Registry {
         setup: ConnectorSetup,
     ) -> Result<Connector, PrepareError> {
         let plugin = self.serving_connectors(plugin)?;
-        let connector = make_connector(plugin, setup).await?;
+        let connector = make_connector(plugin, setup, Reach::default()).await?;
         connector.check().await?;
         Ok(Connector(Arc::new(connector)))
     }
@@ -218,12 +218,43 @@ impl Registry {
         plugin: &str,
         setup: ConnectorSetup,
     ) -> Result<Connector, PrepareError> {
+        self.connector_with(plugin, setup, Reach::default()).await
+    }
+
+    /// As [`Self::connector`], for one that speaks to its servers in a protocol of its own. What it
+    /// reaches changes with the revision. The plugin has looked at the configuration when this
+    /// returns.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub async fn directory(
+        &self,
+        plugin: &str,
+        setup: ConnectorSetup,
+        reach: Reach,
+    ) -> Result<Connector, PrepareError> {
+        let made = self.connector_with(plugin, setup, reach).await?;
+        if made.0.kind() != Kind::DirectoryConnector {
+            return Err(PrepareError::WrongWorld {
+                reason: "it is no connector to a directory".to_owned(),
+            });
+        }
+        made.0.check().await?;
+        Ok(made)
+    }
+
+    async fn connector_with(
+        &self,
+        plugin: &str,
+        setup: ConnectorSetup,
+        reach: Reach,
+    ) -> Result<Connector, PrepareError> {
         let plugin = self.serving_connectors(plugin)?;
         let revision = plugin.revision_of(&setup);
         if let Some(made) = self.0.connectors.at(&setup.id, revision) {
             return Ok(Connector(made));
         }
-        let made = Arc::new(make_connector(plugin, setup).await?);
+        let made = Arc::new(make_connector(plugin, setup, reach).await?);
         self.0.connectors.keep(Arc::clone(&made));
         Ok(Connector(made))
     }
@@ -335,8 +366,9 @@ impl Registry {
 async fn make_connector(
     plugin: Arc<LoadedPlugin>,
     setup: ConnectorSetup,
+    reach: Reach,
 ) -> Result<LoadedPlugin, PrepareError> {
-    let made = tokio::task::spawn_blocking(move || plugin.connect(setup)).await;
+    let made = tokio::task::spawn_blocking(move || plugin.connect(setup, &reach)).await;
     made.unwrap_or_else(|error| {
         Err(PrepareError::WrongWorld {
             reason: error.to_string(),

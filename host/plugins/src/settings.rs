@@ -77,6 +77,9 @@ pub struct Grants {
     /// Requests to these servers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpGrant>,
+    /// Connections to these servers, for other protocols than HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamGrant>,
     /// The types of the claimed user's credentials that may be read, e.g. `totp`.
     pub credentials: BTreeSet<String>,
 }
@@ -114,6 +117,84 @@ fn default_requests() -> u32 {
 
 fn default_timeout() -> u64 {
     5_000
+}
+
+/// Which servers a plugin may connect to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamGrant {
+    /// `host:port`, each in full. Without it, a connector reaches the servers that its configuration
+    /// names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<BTreeSet<StreamServer>>,
+    /// Networks that are not public and yet may be connected to, e.g. `10.1.0.0/16`.
+    #[serde(default)]
+    pub private_networks: Vec<IpNet>,
+    /// A file of PEM certificates to trust, and no others, unless a connector has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// How many bytes one call may read and write, together.
+    #[serde(default = "default_stream_bytes")]
+    pub max_bytes: usize,
+    /// How many connections one call may open.
+    #[serde(default = "default_connections")]
+    pub max_connections: u32,
+    /// How long the server may take, each time.
+    #[serde(default = "default_timeout")]
+    pub timeout_ms: u64,
+}
+
+fn default_stream_bytes() -> usize {
+    64 << 20
+}
+
+fn default_connections() -> u32 {
+    4
+}
+
+/// Host and port of a server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StreamServer {
+    host: String,
+    port: u16,
+}
+
+impl StreamServer {
+    /// The host is a name, or an address without brackets.
+    pub fn new(host: &str, port: u16) -> Self {
+        Self {
+            host: host.to_ascii_lowercase(),
+            port,
+        }
+    }
+}
+
+impl TryFrom<String> for StreamServer {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let complaint = || format!("`{text}` is no server; write `host:port`");
+        let (host, port) = text.rsplit_once(':').ok_or_else(complaint)?;
+        let literal = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let host = literal.unwrap_or(host);
+        let good = !host.is_empty() && (literal.is_some() || !host.contains(':'));
+        match port.parse() {
+            Ok(port) if good && !host.contains(['/', '@']) => Ok(Self::new(host, port)),
+            _ => Err(complaint()),
+        }
+    }
+}
+
+impl From<StreamServer> for String {
+    fn from(server: StreamServer) -> Self {
+        match server.host.contains(':') {
+            true => format!("[{}]:{}", server.host, server.port),
+            false => format!("{}:{}", server.host, server.port),
+        }
+    }
 }
 
 /// Scheme, host and port of a server.

@@ -11,8 +11,8 @@ use crate::{
     PrepareError,
     bindings::{
         self, archstone::plugin::authentication as wire, archstone::plugin::types,
-        enrollable_method::EnrollableMethodPre, redirect_connector::RedirectConnectorPre,
-        token_connector::TokenConnectorPre, v0_1,
+        directory_connector::DirectoryConnectorPre, enrollable_method::EnrollableMethodPre,
+        redirect_connector::RedirectConnectorPre, token_connector::TokenConnectorPre, v0_1,
     },
     call::Call,
 };
@@ -29,6 +29,8 @@ pub enum Kind {
     RedirectConnector,
     /// Connectors that know workloads by the tokens their platform gives them.
     TokenConnector,
+    /// Connectors to directories that hold a domain's users and groups.
+    DirectoryConnector,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::EnrollableMethod => "enrollable-method",
             Self::RedirectConnector => "redirect-connector",
             Self::TokenConnector => "token-connector",
+            Self::DirectoryConnector => "directory-connector",
         }
     }
 
@@ -55,6 +58,7 @@ pub(crate) enum World {
     Enrollable(EnrollableMethodPre<Call>),
     Redirect(RedirectConnectorPre<Call>),
     Token(TokenConnectorPre<Call>),
+    Directory(DirectoryConnectorPre<Call>),
 }
 
 impl std::fmt::Debug for World {
@@ -89,9 +93,12 @@ impl World {
             RedirectConnectorPre::new(pre).map(Self::Redirect)
         } else if exports("present") {
             TokenConnectorPre::new(pre).map(Self::Token)
+        } else if exports("verify") {
+            DirectoryConnectorPre::new(pre).map(Self::Directory)
         } else {
             return Err(PrepareError::WrongWorld {
-                reason: "it exports neither `authenticate`, `begin` nor `present`".to_owned(),
+                reason: "it exports none of `authenticate`, `begin`, `present` and `verify`"
+                    .to_owned(),
             });
         }
         .map_err(wrong)
@@ -103,6 +110,7 @@ impl World {
             Self::Enrollable(_) => Kind::EnrollableMethod,
             Self::Redirect(_) => Kind::RedirectConnector,
             Self::Token(_) => Kind::TokenConnector,
+            Self::Directory(_) => Kind::DirectoryConnector,
         }
     }
 
@@ -125,6 +133,10 @@ impl World {
                 instance.call_describe(store).await?
             }
             Self::Token(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_describe(store).await?
+            }
+            Self::Directory(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_describe(store).await?
             }
@@ -159,6 +171,10 @@ impl World {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_check(store, config).await?
             }
+            Self::Directory(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_check(store, config).await?
+            }
         })
     }
 
@@ -178,7 +194,7 @@ impl World {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_authenticate(store, &step).await
             }
-            Self::Enrollable(_) | Self::Redirect(_) | Self::Token(_) => {
+            Self::Enrollable(_) | Self::Redirect(_) | Self::Token(_) | Self::Directory(_) => {
                 Err(self.has_no("such steps of a login"))
             }
         }

@@ -3,7 +3,7 @@
 use archstone_model::{
     entity::Entity,
     id::{DomainId, GroupId, UserId},
-    user::{Group, GroupFilter, GroupPatch, User, UserFilter},
+    user::{Group, GroupFilter, GroupKind, GroupPatch, User, UserFilter},
 };
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 
@@ -213,6 +213,7 @@ pub(crate) fn read(row: &Row) -> Result<Group> {
         id: row.text("id")?.into(),
         domain_id: row.text("domain_id")?.into(),
         name: row.text("name")?,
+        kind: GroupKind::Local,
         description: row.opt_text("description")?,
         extra: row.extra()?,
     })

@@ -18,6 +18,7 @@ mod federated_users;
 mod federation;
 mod filter;
 mod groups;
+mod id_mapping;
 mod limits;
 mod mappings;
 mod oauth1;

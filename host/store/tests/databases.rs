@@ -8,13 +8,16 @@ use std::collections::BTreeSet;
 
 use archstone_model::{
     Extra,
+    directory::{EntryKind, IdMapping},
     domain_config::{CompleteConfig, ConfigOption, ConfigValue},
     entity::Entity,
-    id::{ProjectId, TrustId, UserId},
+    federation::{IdentityProvider, Protocol},
+    id::{DomainId, ProjectId, TrustId, UserId},
     listing::{Change, Comparison, NameFilter, Page},
+    mapping::Mapping,
     revocation::RevocationEvent,
     trust::Trust,
-    user::{NewPassword, NewUser, UserFilter, UserOptions, UserPatch},
+    user::{FederatedAccount, NewPassword, NewUser, UserFilter, UserKind, UserOptions, UserPatch},
 };
 use archstone_store::{DatabaseUrl, Error, PoolOptions, SchemaState, Store};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -119,6 +122,9 @@ on_each_database! {
     a_trust_gives_no_more_tokens_than_it_has
     only_one_takes_a_state
     a_deleted_user_leaves_nothing
+    an_entry_of_a_directory_keeps_its_id
+    a_user_of_a_directory_is_kept_once
+    an_entry_gets_no_id_of_a_user_with_an_account_elsewhere
     revocations_are_found_by_the_second
     a_write_moves_the_revision
 }
@@ -495,6 +501,110 @@ async fn a_deleted_user_leaves_nothing(fresh: &Fresh) {
             .passwords
             .is_empty()
     );
+}
+
+async fn an_entry_of_a_directory_keeps_its_id(fresh: &Fresh) {
+    let (store, domain) = (&fresh.store, DomainId::from("default"));
+    let local: Vec<String> = (0..1200).map(|number| format!("Ü{number}")).collect();
+    let made = |local_id: &str| format!("public-{local_id}");
+    let ids = store.public_ids(&domain, EntryKind::User, &local, made);
+    let ids = ids.await.unwrap();
+    assert_eq!((ids.len(), ids["Ü7"].as_str()), (1200, "public-Ü7"));
+    let other = |local_id: &str| format!("other-{local_id}");
+    let again = store.public_ids(&domain, EntryKind::User, &local[..10], other);
+    assert_eq!(again.await.unwrap()["Ü7"], "public-Ü7");
+    let groups = store.public_ids(&domain, EntryKind::Group, &local[..10], other);
+    assert_eq!(groups.await.unwrap()["Ü7"], "other-Ü7");
+    let mapping = store.id_mapping("other-Ü7").await.unwrap().unwrap();
+    let expected = IdMapping {
+        public_id: "other-Ü7".to_owned(),
+        domain_id: domain.clone(),
+        local_id: "Ü7".to_owned(),
+        kind: EntryKind::Group,
+    };
+    assert_eq!(mapping, expected);
+    assert_eq!(store.id_mapping("Ü7").await.unwrap(), None);
+    // Every node may see an entry first.
+    let racing = (0..8).map(|_| {
+        let new = vec!["new".to_owned(), "newer".to_owned()];
+        let (store, domain) = (store.clone(), domain.clone());
+        async move { store.public_ids(&domain, EntryKind::User, &new, made).await }
+    });
+    for ids in join_all(racing).await {
+        assert_eq!(ids.unwrap()["newer"], "public-newer");
+    }
+    // Where the database takes two spellings for the same, there is one id; where not, two.
+    let loud = ["NEW".to_owned()];
+    let spelled = store.public_ids(&domain, EntryKind::User, &loud, other);
+    let expected = match fresh.kind {
+        Kind::MariaDb => "public-new",
+        _ => "other-NEW",
+    };
+    assert_eq!(spelled.await.unwrap()["NEW"], expected);
+}
+
+async fn an_entry_gets_no_id_of_a_user_with_an_account_elsewhere(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let domain = DomainId::from("default");
+    let provider = IdentityProvider {
+        id: "idp".into(),
+        domain_id: domain.clone(),
+        enabled: true,
+        description: None,
+        authorization_ttl: None,
+        remote_ids: Vec::new(),
+    };
+    store
+        .create_identity_provider(&provider, None)
+        .await
+        .unwrap();
+    let mapping = Mapping {
+        id: "mapping".into(),
+        rules: serde_json::json!([]),
+        schema_version: "1.0".to_owned(),
+    };
+    store.create_mapping(&mapping).await.unwrap();
+    let protocol = Protocol {
+        id: "saml2".into(),
+        idp_id: "idp".into(),
+        mapping_id: "mapping".into(),
+        remote_id_attribute: None,
+    };
+    store.create_protocol(&protocol).await.unwrap();
+    let mut new = user("public-ada", "ada");
+    new.federated = vec![FederatedAccount {
+        idp_id: "idp".into(),
+        protocol_id: "saml2".into(),
+        unique_id: "ada".to_owned(),
+        display_name: None,
+    }];
+    store.create_user(&new).await.unwrap();
+    let local = ["ada".to_owned(), "eve".to_owned()];
+    let made = |local_id: &str| format!("public-{local_id}");
+    let ids = store.public_ids(&domain, EntryKind::User, &local, made);
+    assert_eq!(ids.await.unwrap().keys().collect::<Vec<_>>(), ["eve"]);
+}
+
+async fn a_user_of_a_directory_is_kept_once(fresh: &Fresh) {
+    let store = with_domain(fresh).await;
+    let mut one = store.create_user(&user("x", "x")).await.unwrap();
+    one.id = UserId::from("first");
+    one.name = "Ada".to_owned();
+    one.extra.insert("email".to_owned(), "ada@x".into());
+    for _ in 0..2 {
+        store.keep_nonlocal_user(&one, a_time()).await.unwrap();
+    }
+    let kept = store.user(&one.id).await.unwrap();
+    assert_eq!((kept.name.as_str(), kept.kind), ("Ada", UserKind::NonLocal));
+    assert_eq!(
+        (kept.extra, kept.created_at),
+        (one.extra.clone(), Some(a_time()))
+    );
+    // Somebody else has the name now.
+    one.id = UserId::from("second");
+    store.keep_nonlocal_user(&one, a_time()).await.unwrap();
+    let domain = DomainId::from("default");
+    assert_eq!(store.user_by_name("Ada", &domain).await.unwrap().id, one.id);
 }
 
 async fn revocations_are_found_by_the_second(fresh: &Fresh) {

@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{command, root, run, say, target, works};
 
 /// Python Keystone and uwsgi compile parts of themselves; guests are compiled with Debian's `rustc-web` where rustup
-/// cannot fetch the WebAssembly target; the two database servers are tested against;
+/// cannot fetch the WebAssembly target; the two database servers and the LDAP server are tested against;
 /// `xmlsec1` signs SAML assertions; the OpenID provider that logins are tested with is a program for `nodejs`, and `npm`
 /// fetches it; Chromium has security keys that are virtual.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "build-essential",
     "chromium",
     "chromium-driver",
@@ -25,6 +25,7 @@ const PACKAGES: [&str; 14] = [
     "python3-venv",
     "rust-web-src",
     "rustc-web",
+    "slapd",
     "xmlsec1",
 ];
 

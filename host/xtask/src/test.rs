@@ -45,6 +45,8 @@ enum Part {
     Interop,
     /// An OpenID provider, a CI's tokens, and the connectors to them.
     Federation,
+    /// A domain whose users live in LDAP, on Archstone and on Python Keystone.
+    Directory,
     /// The clients' and the differential tests again, on MariaDB and on PostgreSQL.
     Databases,
     /// OpenStack's own test suite, tempest.
@@ -63,6 +65,7 @@ impl Part {
             Self::Browser => &[&["browser"]],
             Self::Interop => &[&["interop"]],
             Self::Federation => &[&["federation"]],
+            Self::Directory => &[&["directory"]],
             Self::Databases => &[
                 &[
                     "--database=mariadb",

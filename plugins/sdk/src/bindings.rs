@@ -35,6 +35,28 @@ pub mod redirect_connector {
     });
 }
 
+/// The world `directory-connector`, and `stream`, which only it imports.
+pub mod directory_connector {
+    wit_bindgen::generate!({
+        path: "../../wit/0.2.0",
+        world: "directory-connector",
+        pub_export_macro: true,
+        export_macro_name: "export_directory_connector_component",
+        default_bindings_module: "archstone_plugin::bindings::directory_connector",
+        with: {
+            "archstone:plugin/types@0.2.0": crate::bindings::archstone::plugin::types,
+            "archstone:plugin/clock@0.2.0": crate::bindings::archstone::plugin::clock,
+            "archstone:plugin/random@0.2.0": crate::bindings::archstone::plugin::random,
+            "archstone:plugin/log@0.2.0": crate::bindings::archstone::plugin::log,
+            "archstone:plugin/secrets@0.2.0": crate::bindings::archstone::plugin::secrets,
+            "archstone:plugin/state@0.2.0": crate::bindings::archstone::plugin::state,
+            "archstone:plugin/signatures@0.2.0": crate::bindings::archstone::plugin::signatures,
+            "archstone:plugin/http@0.2.0": crate::bindings::archstone::plugin::http,
+        },
+        generate_all,
+    });
+}
+
 /// The world `token-connector`.
 pub mod token_connector {
     wit_bindgen::generate!({

@@ -5,11 +5,13 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AuthMethod, Beginning, Completion, ConfigError, Denial, EnrollableMethod, EnrolledStep,
-    Enrolling, Enrollment, EnrollmentAnswer, Parameters, RedirectConnector, Step, TokenConnector,
+    AuthMethod, Beginning, Completion, ConfigError, Denial, DirectoryConnector, DirectoryFailure,
+    EnrollableMethod, EnrolledStep, Enrolling, Enrollment, EnrollmentAnswer, Parameters,
+    RedirectConnector, Step, TokenConnector,
     bindings::{
         Guest,
         archstone::plugin::{authentication as wire, outcomes, types},
+        directory_connector::{self, archstone::plugin::directory},
         enrollable_method::{self, archstone::plugin::enrolling},
         redirect_connector::{
             self,
@@ -179,6 +181,92 @@ impl<C: TokenConnector> token_connector::Guest for Component<C> {
             .map(crate::Assertion::into_wire)
             .map_err(Denial::into_wire)
     }
+}
+
+impl<C: DirectoryConnector> directory_connector::Guest for Component<C> {
+    fn describe() -> types::Description {
+        report_panics();
+        C::describe().into_wire()
+    }
+
+    fn check(config: String) -> Result<(), types::ConfigError> {
+        report_panics();
+        let config = config_from(&config).map_err(ConfigError::into_wire)?;
+        C::check(&config).map_err(ConfigError::into_wire)
+    }
+
+    fn find_user(
+        lookup: directory::Lookup,
+    ) -> Result<Option<directory::Entry>, directory::Failure> {
+        asked(&lookup.config, |config| C::find_user(config, lookup.key))
+    }
+
+    fn find_group(
+        lookup: directory::Lookup,
+    ) -> Result<Option<directory::Entry>, directory::Failure> {
+        asked(&lookup.config, |config| C::find_group(config, lookup.key))
+    }
+
+    fn list_users(query: directory::Query) -> Result<directory::Listing, directory::Failure> {
+        let directory::Query {
+            config,
+            conditions,
+            most,
+        } = query;
+        asked(&config, |config| C::list_users(config, conditions, most))
+    }
+
+    fn list_groups(query: directory::Query) -> Result<directory::Listing, directory::Failure> {
+        let directory::Query {
+            config,
+            conditions,
+            most,
+        } = query;
+        asked(&config, |config| C::list_groups(config, conditions, most))
+    }
+
+    fn groups_of_user(
+        belonging: directory::Belonging,
+    ) -> Result<Option<directory::Listing>, directory::Failure> {
+        let directory::Belonging {
+            config,
+            id,
+            conditions,
+            most,
+        } = belonging;
+        asked(&config, |config| {
+            C::groups_of_user(config, id, conditions, most)
+        })
+    }
+
+    fn members_of_group(
+        belonging: directory::Belonging,
+    ) -> Result<Option<directory::Listing>, directory::Failure> {
+        let directory::Belonging {
+            config,
+            id,
+            conditions,
+            most,
+        } = belonging;
+        asked(&config, |config| {
+            C::members_of_group(config, id, conditions, most)
+        })
+    }
+
+    fn verify(claim: directory::Claim) -> Result<directory::Proof, directory::Failure> {
+        asked(&claim.config, |config| {
+            C::verify(config, claim.key, &claim.password)
+        })
+    }
+}
+
+fn asked<C: DeserializeOwned, T>(
+    config: &str,
+    answer: impl FnOnce(C) -> Result<T, DirectoryFailure>,
+) -> Result<T, DirectoryFailure> {
+    report_panics();
+    let config = config_from(config).map_err(|error| DirectoryFailure::Refused(error.message))?;
+    answer(config)
 }
 
 /// Reads a configuration in the middle of a login.

@@ -56,6 +56,7 @@ pub mod component;
 mod auth_method;
 mod connector;
 mod description;
+mod directory;
 mod enrollable;
 mod outcome;
 
@@ -67,12 +68,17 @@ pub mod random;
 pub mod secrets;
 pub mod signatures;
 pub mod state;
+pub mod stream;
 
 pub use auth_method::{Account, AuthMethod, Step};
 pub use connector::{
     Beginning, Begun, Completed, Completion, Parameters, RedirectConnector, TokenConnector, Way,
 };
 pub use description::{Capability, ConfigError, Description, Proof};
+pub use directory::{
+    Comparison, Condition, DirectoryConnector, DirectoryFailure, DirectoryProof, Entry, Key,
+    Listing,
+};
 pub use enrollable::{
     EnrollableMethod, EnrolledOutcome, EnrolledStep, Enrolling, Enrollment, EnrollmentAnswer,
     Verified,
@@ -126,6 +132,19 @@ macro_rules! export_token_connector {
             type Exported = $crate::component::Component<$connector>;
             $crate::bindings::token_connector::export_token_connector_component!(
                 Exported with_types_in $crate::bindings::token_connector
+            );
+        };
+    };
+}
+
+/// Makes a type that implements [`DirectoryConnector`] the plugin that this crate builds.
+#[macro_export]
+macro_rules! export_directory_connector {
+    ($connector:ty) => {
+        const _: () = {
+            type Exported = $crate::component::Component<$connector>;
+            $crate::bindings::directory_connector::export_directory_connector_component!(
+                Exported with_types_in $crate::bindings::directory_connector
             );
         };
     };

@@ -1,6 +1,7 @@
 //! `keystone.conf` and Archstone's own section in it, overridden by the environment. Nothing else
 //! in Archstone knows this file.
 
+mod directories;
 mod domain_config;
 mod error;
 mod files;
@@ -278,6 +279,7 @@ fn identity(source: &Source) -> Result<Options> {
         federation: federation(source, defaults.federation)?,
         saml: saml::options(source)?,
         domain_config: domain_config::domain_config(source)?,
+        directories: directories::directories(source)?,
         external_users: external_users(source)?,
         tokenless: tokenless(source, defaults.tokenless)?,
         departures: departures(source)?,

@@ -7,7 +7,6 @@ use archstone_model::{
     project::{Project, ProjectFilter},
     role::{Actor, Assignment, AssignmentFilter, Target},
     roles::RoleInference,
-    user::UserFilter,
 };
 
 use super::{AssignmentQuery, EffectiveAssignment};
@@ -22,7 +21,7 @@ impl Identity {
         let mut filter = AssignmentFilter::default();
         let mut members: HashMap<GroupId, Vec<UserId>> = HashMap::new();
         if let Some(user_id) = &query.user_id {
-            self.store.user(user_id).await?;
+            self.find_user(user_id).await?;
             // As in Keystone, memberships by an identity provider's word count where a user is
             // asked for, and not in the list of everybody.
             for group_id in self.current_groups(user_id).await? {
@@ -52,11 +51,7 @@ impl Identity {
             let users = match members.get(&group_id) {
                 Some(users) => users,
                 None => {
-                    let users = self
-                        .store
-                        .users_of_group(&group_id, &UserFilter::default())
-                        .await?;
-                    let users = users.into_iter().map(|user| user.id).collect();
+                    let users = self.everybody_in(&group_id).await?;
                     members.entry(group_id.clone()).or_insert(users)
                 }
             };

@@ -195,14 +195,14 @@ impl Identity {
         match actor {
             Actor::User(id) => {
                 policy.set("user_id", id.as_str());
-                if let Some(user) = keep_missing(self.store.user(id).await, &mut missing) {
+                if let Some(user) = keep_missing(self.find_user(id).await, &mut missing) {
                     policy.set("target.user.id", user.id.as_str());
                     policy.set("target.user.domain_id", user.domain_id.as_str());
                 }
             }
             Actor::Group(id) => {
                 policy.set("group_id", id.as_str());
-                if let Some(group) = keep_missing(self.store.group(id).await, &mut missing) {
+                if let Some(group) = keep_missing(self.find_group(id).await, &mut missing) {
                     policy.set("target.group.id", group.id.as_str());
                     policy.set("target.group.domain_id", group.domain_id.as_str());
                 }
@@ -239,7 +239,10 @@ impl Identity {
 }
 
 /// Remembers the first thing that does not exist, to be told after policy allowed asking.
-fn keep_missing<T>(found: archstone_store::Result<T>, missing: &mut Option<Error>) -> Option<T> {
+fn keep_missing<T, E: Into<Error>>(
+    found: std::result::Result<T, E>,
+    missing: &mut Option<Error>,
+) -> Option<T> {
     match found {
         Ok(value) => Some(value),
         Err(error) => {

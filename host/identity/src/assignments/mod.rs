@@ -197,14 +197,14 @@ impl Identity {
         for effective in found {
             match &effective.assignment.actor {
                 Actor::User(id) if !named.users.contains_key(id) => {
-                    if let Some(user) = if_there(self.store.user(id).await)?
+                    if let Some(user) = if_known(self.find_user(id).await)?
                         && let Some(domain) = if_there(self.store.domain(&user.domain_id).await)?
                     {
                         named.users.insert(id.clone(), (user.name, domain));
                     }
                 }
                 Actor::Group(id) if !named.groups.contains_key(id) => {
-                    if let Some(group) = if_there(self.store.group(id).await)?
+                    if let Some(group) = if_known(self.find_group(id).await)?
                         && let Some(domain) = if_there(self.store.domain(&group.domain_id).await)?
                     {
                         named.groups.insert(id.clone(), (group.name, domain));
@@ -259,6 +259,15 @@ fn if_there<T>(found: archstone_store::Result<T>) -> archstone_store::Result<Opt
     match found {
         Ok(found) => Ok(Some(found)),
         Err(archstone_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is there, as far as its directory says: one that does not answer leaves its names out.
+fn if_known<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::NotFound { .. } | Error::Unavailable { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -79,12 +79,12 @@ impl Identity {
     }
 
     async fn confine_group(&self, owner: &DomainId, id: &GroupId) -> Result<()> {
-        match self.store.group(id).await {
+        match self.find_group(id).await {
             Ok(group) if group.domain_id == *owner => Ok(()),
-            Ok(_) | Err(archstone_store::Error::NotFound { .. }) => Err(Error::unauthenticated(
-                format!("the connector's mapping gives group {id}, which is none of its domain"),
-            )),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(Error::NotFound { .. }) => Err(Error::unauthenticated(format!(
+                "the connector's mapping gives group {id}, which is none of its domain"
+            ))),
+            Err(error) => Err(error),
         }
     }
 

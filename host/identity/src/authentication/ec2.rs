@@ -103,7 +103,7 @@ impl Identity {
             Error::unauthenticated(format!("the request signed with an EC2 key: {invalid}"))
         })?;
         let project = self.store.project(&keys.project_id).await?;
-        let user = self.store.user(&keys.user_id).await?;
+        let user = self.find_user(&keys.user_id).await?;
         if !self.compliance.is_enabled(&user, self.now()) {
             return Err(Error::unauthenticated(format!(
                 "user {} is disabled",
@@ -238,7 +238,7 @@ impl Identity {
         if user.id != trust.trustor_user_id {
             return Err(Error::unauthenticated("the trust is between other users"));
         }
-        Ok((self.store.user(&trust.trustee_user_id).await?, kind))
+        Ok((self.find_user(&trust.trustee_user_id).await?, kind))
     }
 }
 

@@ -2,6 +2,7 @@
 //! somebody is, a trusted proxy hands its assertion on, and a mapping says who that is here.
 
 use archstone_model::{
+    directory::EntryKind,
     federation::{FederatedLogin, IdentityProvider},
     id::{DomainId, GroupId, IdentityProviderId, MappingId, ProtocolId, UserId},
     mapping::{
@@ -13,12 +14,13 @@ use archstone_model::{
 };
 use archstone_token::Federation;
 use chrono::TimeDelta;
-use sha2::{Digest, Sha256};
 
 use super::{
     AuthRequest, DomainReference, Proof, UserReference, confined::user_of_connector, text,
 };
-use crate::{Error, Identity, Result, connectors::Proven, federation::tell_what_is_missing};
+use crate::{
+    Error, Identity, Result, connectors::Proven, directories, federation::tell_what_is_missing,
+};
 
 /// The names that the method is known by.
 pub(super) const METHODS: [&str; 4] = ["mapped", "saml2", "openid", "x509"];
@@ -193,23 +195,23 @@ impl Identity {
         }
         for MappedGroup { name, domain } in &mapped.group_names {
             let domain_id = self.mapped_domain(domain).await?;
-            match self.store.group_by_name(name, &domain_id).await {
+            match self.find_group_by_name(name, &domain_id).await {
                 Ok(group) if groups.contains(&group.id) => {}
                 Ok(group) => groups.push(group.id),
-                Err(archstone_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(groups)
     }
 
     async fn require_mapped_group(&self, mapping_id: &MappingId, id: &GroupId) -> Result<()> {
-        match self.store.group(id).await {
+        match self.find_group(id).await {
             Ok(_) => Ok(()),
-            Err(archstone_store::Error::NotFound { .. }) => Err(Error::internal(format!(
+            Err(Error::NotFound { .. }) => Err(Error::internal(format!(
                 "mapping {mapping_id} gives group {id}, which does not exist"
             ))),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -265,13 +267,19 @@ impl Identity {
         // A user is never made in a domain that is not there or not in use.
         self.login_domain(&DomainReference::Id(domain_id.clone()))
             .await?;
+        let new_id = match &request.proven {
+            Some(proven) => user_of_connector(&domain_id, &proven.connector.id, &proven.subject),
+            None => public_id(&domain_id, &unique_id),
+        };
+        // Ids of a directory's entries are made in the same way. A provider's word is no proof of
+        // being one of them.
+        if self.store.id_mapping(new_id.as_str()).await?.is_some() {
+            return Err(Error::unauthenticated(
+                "the provider's user would have the id of an entry of the domain's directory",
+            ));
+        }
         let login = FederatedLogin {
-            new_id: match &request.proven {
-                Some(proven) => {
-                    user_of_connector(&domain_id, &proven.connector.id, &proven.subject)
-                }
-                None => public_id(&domain_id, &unique_id),
-            },
+            new_id,
             domain_id,
             account: FederatedAccount {
                 idp_id: source.provider.id.clone(),
@@ -317,15 +325,13 @@ pub(super) fn local_user(user: &MappedUser) -> Result<UserReference> {
         .ok_or_else(|| Error::missing_attribute("id or name", "user"))
 }
 
-/// The id of a user whom another system knows by `unique_id`, the same wherever it is worked out.
+/// The id of a user whom another system knows by `unique_id`.
 pub(super) fn public_id(domain_id: &DomainId, unique_id: &str) -> UserId {
-    let digest = Sha256::new()
-        .chain_update(domain_id.as_str())
-        .chain_update("user")
-        .chain_update(unique_id)
-        .finalize();
-    let digits: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    UserId::new(digits.concat())
+    UserId::new(directories::public_id(
+        domain_id,
+        EntryKind::User,
+        unique_id,
+    ))
 }
 
 /// Text as it stands in a path, `/` included.
@@ -351,14 +357,6 @@ fn not_mapped(mapping_id: &MappingId, error: MappingError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_id_is_the_one_that_keystone_works_out() {
-        assert_eq!(
-            public_id(&"default".into(), "ada").as_str(),
-            "ed2b73e671f6aaadd25c0876f1894db788727a3f6bfa9cde2d8549948a45f0d1"
-        );
-    }
 
     #[test]
     fn a_unique_id_is_quoted_as_python_quotes_it() {

@@ -186,10 +186,9 @@ impl Identity {
             }
         }
         let user = self
-            .store
-            .user(&user_id)
+            .find_user(&user_id)
             .await
-            .map_err(|e| Error::from(e).into_unauthenticated())?;
+            .map_err(Error::into_unauthenticated)?;
         self.require_enough_methods(&user, &proof.methods).await?;
         let kind = self.token_kind(&request.scope, &user, &proof).await?;
         self.issue(user_id, kind, proof).await

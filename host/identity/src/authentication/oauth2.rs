@@ -50,10 +50,9 @@ impl Identity {
     ) -> Result<IssuedToken> {
         let certificate = certificate.map_err(|why| Error::unauthenticated(why.to_string()))?;
         let user = self
-            .store
-            .user(client_id)
+            .find_user(client_id)
             .await
-            .map_err(|e| Error::from(e).into_unauthenticated())?;
+            .map_err(Error::into_unauthenticated)?;
         let project_id = user.default_project_id.clone().ok_or_else(|| {
             Error::unauthenticated(format!("user {} has no default project", user.id))
         })?;

@@ -24,6 +24,11 @@ impl Identity {
             .and_then(Value::as_str)
             .map(Secret::from)
             .ok_or_else(|| Error::unauthenticated("the login has no password"))?;
+        if let Some((directory, key)) = self.directory_of_login(&reference).await? {
+            let user = self.proven_by_directory(&directory, key, &password).await?;
+            self.note_activity(&user.id).await?;
+            return proof.add(METHOD, user.id);
+        }
         let user = match self.login_user(&reference).await {
             Ok((user, _)) => user,
             Err(error) => {

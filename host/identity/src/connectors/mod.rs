@@ -233,6 +233,10 @@ impl Identity {
             Error::invalid(format!("There is no plugin for connectors named {name}."))
         })?;
         match &plugin.rule.domains {
+            _ if plugin.kind == Kind::DirectoryConnector => Err(Error::invalid(format!(
+                "The plugin {name} is for the directories of domains, which are set up in the \
+                 domains' configurations."
+            ))),
             Some(domains) if !domains.contains(domain_id.as_str()) => Err(Error::refused(format!(
                 "The operator does not let this domain use the plugin {name}."
             ))),

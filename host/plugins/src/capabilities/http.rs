@@ -23,7 +23,7 @@ use url::{Host, Url};
 
 use crate::{
     HttpGrant, Origin, PrepareError,
-    address::is_public,
+    address::may_connect,
     bindings::archstone::plugin::http::{self, HttpError, Request, Response},
     call::Call,
 };
@@ -82,7 +82,7 @@ impl HttpClient {
                 .map_err(|error| refused(format!("`grant.http.ca_file`: {error}")))?;
             builder = builder.tls_certs_merge(certificates);
         }
-        install_tls_provider();
+        super::install_tls_provider();
         let client = builder
             .build()
             .map_err(|error| refused(format!("`grant.http`: {error}")))?;
@@ -210,12 +210,6 @@ fn failure(error: reqwest::Error) -> HttpError {
     }
 }
 
-/// Whether a connection to this address is allowed.
-fn may_connect(address: IpAddr, allowed: &[IpNet]) -> bool {
-    let address = address.to_canonical();
-    is_public(address) || allowed.iter().any(|network| network.contains(&address))
-}
-
 /// None of a name's addresses may be connected to.
 #[derive(Debug)]
 struct AddressRefused;
@@ -253,10 +247,4 @@ impl Resolve for CheckedResolver {
             }
         })
     }
-}
-
-/// Makes ring the process's TLS provider, unless it has one.
-fn install_tls_provider() {
-    // An error means that there is one already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -6,6 +6,7 @@ mod ambient;
 mod http;
 mod signatures;
 mod state;
+mod stream;
 
 use wasmtime::{
     Engine,
@@ -14,15 +15,21 @@ use wasmtime::{
 
 pub(crate) use ambient::LOG_MESSAGES;
 pub(crate) use http::HttpClient;
+pub use stream::Line;
+pub(crate) use stream::StreamClient;
 
 use crate::{
     Grants, PrepareError,
-    bindings::{archstone::plugin as current, v0_1},
+    bindings::{archstone::plugin as current, directory_connector, v0_1},
     call::Call,
 };
 
 /// The most that a plugin hands over to a host function at once.
 pub(crate) const LARGEST_INPUT: usize = 1 << 20;
+
+/// The most that a plugin with connections of its own hands over at once: all that a directory
+/// holds.
+pub(crate) const LARGEST_LISTING: usize = 32 << 20;
 
 const PACKAGE: &str = "archstone:plugin/";
 
@@ -34,7 +41,7 @@ macro_rules! link_interface {
         match $interface {
             // Types alone: there is nothing to call.
             "types" | "outcomes" | "authentication" | "enrolling" | "redirection"
-            | "presenting" => Some(Ok(())),
+            | "presenting" | "directory" => Some(Ok(())),
             "clock" => Some(imports::clock::add_to_linker::<_, HasSelf<Call>>(
                 linker,
                 |call| call,
@@ -90,6 +97,12 @@ pub(crate) fn link(
             .unwrap_or_default();
         granted(interface, grants)?;
         let linked = match version {
+            "0.2.0" if interface == "stream" => Some(
+                directory_connector::archstone::plugin::stream::add_to_linker::<_, HasSelf<Call>>(
+                    &mut linker,
+                    |call| call,
+                ),
+            ),
             "0.2.0" => link_interface!(current, &mut linker, interface),
             "0.1.0" => link_interface!(v0_1::archstone::plugin, &mut linker, interface),
             _ => None,
@@ -116,15 +129,23 @@ pub(crate) fn link(
 fn granted(interface: &str, grants: &Grants) -> Result<(), PrepareError> {
     match interface {
         "http" if grants.http.is_none() => Err(not_granted("http")),
+        "stream" if grants.stream.is_none() => Err(not_granted("stream")),
         "credentials" if grants.credentials.is_empty() => Err(not_granted("credentials")),
         _ => Ok(()),
     }
+}
+
+/// Makes ring the process's TLS provider, unless it has one.
+fn install_tls_provider() {
+    // An error means that there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// The error for a capability that is the operator's to grant, with how to grant it.
 pub(crate) fn not_granted(capability: &'static str) -> PrepareError {
     let remedy = match capability {
         "http" => r#"name the servers it may reach: `"grant": {"http": {"origins": [...]}}`"#,
+        "stream" => r#"say that it may connect to servers: `"grant": {"stream": {...}}`"#,
         _ => r#"name the types it may read: `"grant": {"credentials": [...]}`"#,
     };
     PrepareError::NotGranted { capability, remedy }
