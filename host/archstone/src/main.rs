@@ -1,20 +1,20 @@
 //! The `archstone` command: serves the Identity API and keeps what it needs in order.
 
 mod assemble;
-mod audit_file;
+mod audit;
 mod commands;
 mod config;
 mod login_routes_file;
 mod policy_files;
 mod telemetry;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    audit_file::AuditFile,
+    audit::{AuditFile, Courier, Destinations},
     config::{Config, ConfigArgs, Notice},
 };
 
@@ -73,11 +73,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         return commands::routes::print();
     }
     let config = Config::load(&cli.config.files()?)?;
-    let audit_file = match &cli.command {
-        Command::Serve(_) => audit_file(&config)?,
-        _ => None,
+    let (audited, couriers) = match &cli.command {
+        Command::Serve(_) => destinations(&config)?,
+        _ => Default::default(),
     };
-    telemetry::start(&config, audit_file.clone());
+    let audit_file = audited.file.clone();
+    telemetry::start(&config, audited);
     config.notices.iter().for_each(Notice::log);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = config.workers {
@@ -86,7 +87,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let runtime = runtime.enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
-            Command::Serve(serve) => serve.run(&config, audit_file).await,
+            Command::Serve(serve) => serve.run(&config, audit_file, couriers).await,
             Command::Db(db) => db.run(&config).await,
             Command::Bootstrap(bootstrap) => bootstrap.run(&config).await,
             Command::Fernet(fernet) => fernet.run(&config),
@@ -99,11 +100,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     })
 }
 
-fn audit_file(config: &Config) -> anyhow::Result<Option<Arc<AuditFile>>> {
-    let Some(path) = &config.audit_file else {
-        return Ok(None);
+/// Where audited events go, and who takes those out that go to plugins.
+fn destinations(config: &Config) -> anyhow::Result<(Destinations, Vec<Courier>)> {
+    let open = |path: &PathBuf| {
+        AuditFile::open(path)
+            .with_context(|| format!("cannot open [archstone] audit_file {}", path.display()))
     };
-    let file = AuditFile::open(path)
-        .with_context(|| format!("cannot open [archstone] audit_file {}", path.display()))?;
-    Ok(Some(file))
+    let file = config.audit_file.as_ref().map(open).transpose()?;
+    let boxes = config.event_sinks.iter().map(|plugin| audit::to(plugin));
+    let (outboxes, couriers) = boxes.unzip();
+    Ok((Destinations { file, outboxes }, couriers))
 }

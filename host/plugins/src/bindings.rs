@@ -117,3 +117,41 @@ pub(crate) mod directory_connector {
         },
     });
 }
+
+/// The world `event-sink` of `wit/0.2.0`.
+pub(crate) mod event_sink {
+    wasmtime::component::bindgen!({
+        path: "../../wit/0.2.0",
+        world: "event-sink",
+        exports: { default: async },
+        with: {
+            "archstone:plugin/types@0.2.0": super::archstone::plugin::types,
+            "archstone:plugin/clock@0.2.0": super::archstone::plugin::clock,
+            "archstone:plugin/random@0.2.0": super::archstone::plugin::random,
+            "archstone:plugin/log@0.2.0": super::archstone::plugin::log,
+            "archstone:plugin/secrets@0.2.0": super::archstone::plugin::secrets,
+            "archstone:plugin/state@0.2.0": super::archstone::plugin::state,
+            "archstone:plugin/signatures@0.2.0": super::archstone::plugin::signatures,
+            "archstone:plugin/http@0.2.0": super::archstone::plugin::http,
+        },
+    });
+}
+
+/// The world `authorizer` of `wit/0.2.0`.
+pub(crate) mod authorizer {
+    wasmtime::component::bindgen!({
+        path: "../../wit/0.2.0",
+        world: "authorizer",
+        exports: { default: async },
+        with: {
+            "archstone:plugin/types@0.2.0": super::archstone::plugin::types,
+            "archstone:plugin/clock@0.2.0": super::archstone::plugin::clock,
+            "archstone:plugin/random@0.2.0": super::archstone::plugin::random,
+            "archstone:plugin/log@0.2.0": super::archstone::plugin::log,
+            "archstone:plugin/secrets@0.2.0": super::archstone::plugin::secrets,
+            "archstone:plugin/state@0.2.0": super::archstone::plugin::state,
+            "archstone:plugin/signatures@0.2.0": super::archstone::plugin::signatures,
+            "archstone:plugin/http@0.2.0": super::archstone::plugin::http,
+        },
+    });
+}

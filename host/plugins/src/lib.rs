@@ -54,6 +54,7 @@ mod error;
 mod files;
 mod login;
 mod method;
+mod operations;
 mod outcome;
 mod people;
 mod plugin;
@@ -78,6 +79,7 @@ pub use enrollment::{
 };
 pub use error::{PluginError, PrepareError, RuntimeError};
 pub use login::{Account, Assertion, Challenge, Credential, Denial, Outcome, Proof, Reason, Step};
+pub use operations::{Decision, Refusal};
 pub use people::{Condition, Entries, Entry, EntryKey, Part};
 pub use plugin::LARGEST_ARTIFACT;
 pub use registry::{Candidate, Registry};

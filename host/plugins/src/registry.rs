@@ -9,8 +9,9 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    Connector, ConnectorSetup, Digest, Enrollable, Kind, LastError, Method, Outcome, PluginError,
-    PluginProfile, PluginState, PluginStatus, PrepareError, Reach, Runtime, Settings, Step,
+    Connector, ConnectorSetup, Decision, Digest, Enrollable, Kind, LastError, Method, Outcome,
+    PluginError, PluginProfile, PluginState, PluginStatus, PrepareError, Reach, Refusal, Runtime,
+    Settings, Step,
     connectors::Connectors,
     plugin::{LONGEST_CHALLENGE, LoadedPlugin, Revision},
 };
@@ -156,7 +157,7 @@ impl Registry {
     pub fn serves_method(&self, name: &str) -> bool {
         let methods = self.0.methods.load();
         let serving = methods.get(name).map(|versions| versions.serving.kind());
-        serving.is_some_and(|kind| !kind.is_connector())
+        serving.is_some_and(Kind::is_method)
     }
 
     fn as_method(&self, versions: &Arc<Versions>) -> Method {
@@ -171,7 +172,7 @@ impl Registry {
         let methods = self.0.methods.load();
         methods
             .values()
-            .filter(|versions| !versions.serving.kind().is_connector())
+            .filter(|versions| versions.serving.kind().is_method())
             .map(|versions| versions.serving.method.clone())
             .collect()
     }
@@ -262,6 +263,46 @@ impl Registry {
     /// The connector at the revision that a login began on, if it is still known here.
     pub fn connector_at(&self, id: &str, revision: &str) -> Option<Connector> {
         self.0.connectors.named(id, revision).map(Connector)
+    }
+
+    /// Has a plugin take events elsewhere.
+    ///
+    /// # Errors
+    /// [`PluginError::UnknownMethod`] where there is none of this name, and those of any call.
+    pub async fn deliver(
+        &self,
+        sink: &str,
+        events: &[serde_json::Value],
+    ) -> Result<Result<(), Refusal>, PluginError> {
+        self.of_kind(sink, Kind::EventSink)?.deliver(events).await
+    }
+
+    /// Asks a plugin whether somebody may do what policy lets them do. `credentials` and `target`
+    /// are JSON objects.
+    ///
+    /// # Errors
+    /// As for [`Self::deliver`].
+    pub async fn decide(
+        &self,
+        authorizer: &str,
+        action: &str,
+        credentials: String,
+        target: String,
+    ) -> Result<Decision, PluginError> {
+        let plugin = self.of_kind(authorizer, Kind::Authorizer)?;
+        plugin.decide(action, credentials, target).await
+    }
+
+    fn of_kind(&self, name: &str, kind: Kind) -> Result<Arc<LoadedPlugin>, PluginError> {
+        let methods = self.0.methods.load();
+        methods
+            .get(name)
+            .map(|versions| &versions.serving)
+            .filter(|plugin| plugin.kind() == kind)
+            .cloned()
+            .ok_or_else(|| PluginError::UnknownMethod {
+                method: name.to_owned(),
+            })
     }
 
     fn serving_connectors(&self, name: &str) -> Result<Arc<LoadedPlugin>, PluginError> {

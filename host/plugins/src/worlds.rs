@@ -11,7 +11,8 @@ use crate::{
     PrepareError,
     bindings::{
         self, archstone::plugin::authentication as wire, archstone::plugin::types,
-        directory_connector::DirectoryConnectorPre, enrollable_method::EnrollableMethodPre,
+        authorizer::AuthorizerPre, directory_connector::DirectoryConnectorPre,
+        enrollable_method::EnrollableMethodPre, event_sink::EventSinkPre,
         redirect_connector::RedirectConnectorPre, token_connector::TokenConnectorPre, v0_1,
     },
     call::Call,
@@ -31,6 +32,10 @@ pub enum Kind {
     TokenConnector,
     /// Connectors to directories that hold a domain's users and groups.
     DirectoryConnector,
+    /// Takes audited events elsewhere.
+    EventSink,
+    /// Has a say in who may do what.
+    Authorizer,
 }
 
 impl Kind {
@@ -42,12 +47,22 @@ impl Kind {
             Self::RedirectConnector => "redirect-connector",
             Self::TokenConnector => "token-connector",
             Self::DirectoryConnector => "directory-connector",
+            Self::EventSink => "event-sink",
+            Self::Authorizer => "authorizer",
         }
     }
 
     /// Whether it serves connectors, each with a configuration of its own, and is none itself.
     pub fn is_connector(self) -> bool {
-        matches!(self, Self::RedirectConnector | Self::TokenConnector)
+        matches!(
+            self,
+            Self::RedirectConnector | Self::TokenConnector | Self::DirectoryConnector
+        )
+    }
+
+    /// Whether it is a method of `POST /v3/auth/tokens`.
+    pub fn is_method(self) -> bool {
+        matches!(self, Self::AuthMethod | Self::EnrollableMethod)
     }
 }
 
@@ -59,6 +74,8 @@ pub(crate) enum World {
     Redirect(RedirectConnectorPre<Call>),
     Token(TokenConnectorPre<Call>),
     Directory(DirectoryConnectorPre<Call>),
+    Sink(EventSinkPre<Call>),
+    Authorizer(AuthorizerPre<Call>),
 }
 
 impl std::fmt::Debug for World {
@@ -95,9 +112,14 @@ impl World {
             TokenConnectorPre::new(pre).map(Self::Token)
         } else if exports("verify") {
             DirectoryConnectorPre::new(pre).map(Self::Directory)
+        } else if exports("deliver") {
+            EventSinkPre::new(pre).map(Self::Sink)
+        } else if exports("decide") {
+            AuthorizerPre::new(pre).map(Self::Authorizer)
         } else {
             return Err(PrepareError::WrongWorld {
-                reason: "it exports none of `authenticate`, `begin`, `present` and `verify`"
+                reason: "it exports none of `authenticate`, `begin`, `present`, `verify`, `deliver` and \
+                         `decide`"
                     .to_owned(),
             });
         }
@@ -111,6 +133,8 @@ impl World {
             Self::Redirect(_) => Kind::RedirectConnector,
             Self::Token(_) => Kind::TokenConnector,
             Self::Directory(_) => Kind::DirectoryConnector,
+            Self::Sink(_) => Kind::EventSink,
+            Self::Authorizer(_) => Kind::Authorizer,
         }
     }
 
@@ -137,6 +161,14 @@ impl World {
                 instance.call_describe(store).await?
             }
             Self::Directory(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_describe(store).await?
+            }
+            Self::Sink(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_describe(store).await?
+            }
+            Self::Authorizer(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_describe(store).await?
             }
@@ -175,6 +207,14 @@ impl World {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_check(store, config).await?
             }
+            Self::Sink(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_check(store, config).await?
+            }
+            Self::Authorizer(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.call_check(store, config).await?
+            }
         })
     }
 
@@ -194,9 +234,7 @@ impl World {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.call_authenticate(store, &step).await
             }
-            Self::Enrollable(_) | Self::Redirect(_) | Self::Token(_) | Self::Directory(_) => {
-                Err(self.has_no("such steps of a login"))
-            }
+            _ => Err(self.has_no("such steps of a login")),
         }
     }
 

@@ -104,3 +104,47 @@ pub mod enrollable_method {
         generate_all,
     });
 }
+
+/// The world `event-sink`.
+pub mod event_sink {
+    wit_bindgen::generate!({
+        path: "../../wit/0.2.0",
+        world: "event-sink",
+        pub_export_macro: true,
+        export_macro_name: "export_event_sink_component",
+        default_bindings_module: "archstone_plugin::bindings::event_sink",
+        with: {
+            "archstone:plugin/types@0.2.0": crate::bindings::archstone::plugin::types,
+            "archstone:plugin/clock@0.2.0": crate::bindings::archstone::plugin::clock,
+            "archstone:plugin/random@0.2.0": crate::bindings::archstone::plugin::random,
+            "archstone:plugin/log@0.2.0": crate::bindings::archstone::plugin::log,
+            "archstone:plugin/secrets@0.2.0": crate::bindings::archstone::plugin::secrets,
+            "archstone:plugin/state@0.2.0": crate::bindings::archstone::plugin::state,
+            "archstone:plugin/signatures@0.2.0": crate::bindings::archstone::plugin::signatures,
+            "archstone:plugin/http@0.2.0": crate::bindings::archstone::plugin::http,
+        },
+        generate_all,
+    });
+}
+
+/// The world `authorizer`.
+pub mod authorizer {
+    wit_bindgen::generate!({
+        path: "../../wit/0.2.0",
+        world: "authorizer",
+        pub_export_macro: true,
+        export_macro_name: "export_authorizer_component",
+        default_bindings_module: "archstone_plugin::bindings::authorizer",
+        with: {
+            "archstone:plugin/types@0.2.0": crate::bindings::archstone::plugin::types,
+            "archstone:plugin/clock@0.2.0": crate::bindings::archstone::plugin::clock,
+            "archstone:plugin/random@0.2.0": crate::bindings::archstone::plugin::random,
+            "archstone:plugin/log@0.2.0": crate::bindings::archstone::plugin::log,
+            "archstone:plugin/secrets@0.2.0": crate::bindings::archstone::plugin::secrets,
+            "archstone:plugin/state@0.2.0": crate::bindings::archstone::plugin::state,
+            "archstone:plugin/signatures@0.2.0": crate::bindings::archstone::plugin::signatures,
+            "archstone:plugin/http@0.2.0": crate::bindings::archstone::plugin::http,
+        },
+        generate_all,
+    });
+}

@@ -5,14 +5,17 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AuthMethod, Beginning, Completion, ConfigError, Denial, DirectoryConnector, DirectoryFailure,
-    EnrollableMethod, EnrolledStep, Enrolling, Enrollment, EnrollmentAnswer, Parameters,
-    RedirectConnector, Step, TokenConnector,
+    AuthMethod, Authorizer, Beginning, Completion, ConfigError, Decision, Denial,
+    DirectoryConnector, DirectoryFailure, EnrollableMethod, EnrolledStep, Enrolling, Enrollment,
+    EnrollmentAnswer, EventSink, Parameters, Question, RedirectConnector, Refusal, Step,
+    TokenConnector,
     bindings::{
         Guest,
         archstone::plugin::{authentication as wire, outcomes, types},
+        authorizer::{self, archstone::plugin::authorizing},
         directory_connector::{self, archstone::plugin::directory},
         enrollable_method::{self, archstone::plugin::enrolling},
+        event_sink::{self, archstone::plugin::delivering},
         redirect_connector::{
             self,
             archstone::plugin::{presenting, redirection},
@@ -267,6 +270,64 @@ fn asked<C: DeserializeOwned, T>(
     report_panics();
     let config = config_from(config).map_err(|error| DirectoryFailure::Refused(error.message))?;
     answer(config)
+}
+
+impl<P: EventSink> event_sink::Guest for Component<P> {
+    fn describe() -> types::Description {
+        report_panics();
+        P::describe().into_wire()
+    }
+
+    fn check(config: String) -> Result<(), types::ConfigError> {
+        report_panics();
+        let config = config_from(&config).map_err(ConfigError::into_wire)?;
+        P::check(&config).map_err(ConfigError::into_wire)
+    }
+
+    fn deliver(batch: delivering::Batch) -> Result<(), Refusal> {
+        report_panics();
+        let config = usable(&batch.config)?;
+        let read = |event: &String| {
+            serde_json::from_str(event).map_err(|_| Refusal::for_ever("an event is not JSON"))
+        };
+        let events = batch.events.iter().map(read).collect::<Result<_, _>>()?;
+        P::deliver(config, events)
+    }
+}
+
+impl<P: Authorizer> authorizer::Guest for Component<P> {
+    fn describe() -> types::Description {
+        report_panics();
+        P::describe().into_wire()
+    }
+
+    fn check(config: String) -> Result<(), types::ConfigError> {
+        report_panics();
+        let config = config_from(&config).map_err(ConfigError::into_wire)?;
+        P::check(&config).map_err(ConfigError::into_wire)
+    }
+
+    fn decide(question: authorizing::Question) -> Decision {
+        report_panics();
+        let config = match usable(&question.config) {
+            Ok(config) => config,
+            Err(denial) => return Decision::Unavailable(denial.into_wire().detail),
+        };
+        match (
+            serde_json::from_str(&question.credentials),
+            serde_json::from_str(&question.target),
+        ) {
+            (Ok(credentials), Ok(target)) => P::decide(
+                config,
+                Question {
+                    action: question.action,
+                    credentials,
+                    target,
+                },
+            ),
+            _ => Decision::Unavailable("the question is not JSON".to_owned()),
+        }
+    }
 }
 
 /// Reads a configuration in the middle of a login.

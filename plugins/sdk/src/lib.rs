@@ -58,6 +58,7 @@ mod connector;
 mod description;
 mod directory;
 mod enrollable;
+mod operations;
 mod outcome;
 
 pub mod clock;
@@ -83,6 +84,7 @@ pub use enrollable::{
     EnrollableMethod, EnrolledOutcome, EnrolledStep, Enrolling, Enrollment, EnrollmentAnswer,
     Verified,
 };
+pub use operations::{Authorizer, Decision, EventSink, Question, Refusal};
 pub use outcome::{Assertion, Challenge, Denial, Outcome, Reason};
 
 /// Makes a type that implements [`AuthMethod`] the plugin that this crate builds.
@@ -145,6 +147,32 @@ macro_rules! export_directory_connector {
             type Exported = $crate::component::Component<$connector>;
             $crate::bindings::directory_connector::export_directory_connector_component!(
                 Exported with_types_in $crate::bindings::directory_connector
+            );
+        };
+    };
+}
+
+/// Makes a type that implements [`EventSink`] the plugin that this crate builds.
+#[macro_export]
+macro_rules! export_event_sink {
+    ($plugin:ty) => {
+        const _: () = {
+            type Exported = $crate::component::Component<$plugin>;
+            $crate::bindings::event_sink::export_event_sink_component!(
+                Exported with_types_in $crate::bindings::event_sink
+            );
+        };
+    };
+}
+
+/// Makes a type that implements [`Authorizer`] the plugin that this crate builds.
+#[macro_export]
+macro_rules! export_authorizer {
+    ($plugin:ty) => {
+        const _: () = {
+            type Exported = $crate::component::Component<$plugin>;
+            $crate::bindings::authorizer::export_authorizer_component!(
+                Exported with_types_in $crate::bindings::authorizer
             );
         };
     };

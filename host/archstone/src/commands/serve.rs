@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use crate::{
-    assemble, audit_file::AuditFile, config::Config, login_routes_file::LoginRoutesFile,
+    assemble,
+    audit::{AuditFile, Courier},
+    config::Config,
+    login_routes_file::LoginRoutesFile,
     policy_files::PolicyFiles,
 };
 
@@ -40,6 +43,7 @@ impl Serve {
         self,
         config: &Config,
         audit_file: Option<Arc<AuditFile>>,
+        couriers: Vec<Courier>,
     ) -> Result<()> {
         let metrics = PrometheusBuilder::new()
             .install_recorder()
@@ -47,6 +51,9 @@ impl Serve {
         tokio::spawn(keep_metrics(metrics.clone()));
         let (identity, registry) = assemble::identity(config).await?;
         identity.check_project_depth().await?;
+        for courier in couriers {
+            tokio::spawn(courier.deliver(registry.clone()));
+        }
         let identity = Arc::new(identity);
         if let Some(directory) = &config.plugin_dir {
             let mut plugins = PluginDirectory::new(directory, registry);

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub listen: String,
     /// Where the audit trail goes besides the log.
     pub audit_file: Option<PathBuf>,
+    /// The plugins that audited events are delivered to.
+    pub event_sinks: Vec<String>,
     /// Threads that serve requests; one per core unless set.
     pub workers: Option<usize>,
     /// Commands that only look at keys and files do without.
@@ -103,6 +105,7 @@ impl Config {
                 .text("archstone", "listen")?
                 .unwrap_or_else(|| "127.0.0.1:5000".to_owned()),
             audit_file: source.path("archstone", "audit_file")?,
+            event_sinks: source.list("archstone", "event_sinks")?.unwrap_or_default(),
             workers: source.integer("archstone", "workers", 1..=1024)?,
             database: source.read_as("database", "connection", DatabaseUrl::parse)?,
             max_connections: source

@@ -41,7 +41,7 @@ macro_rules! link_interface {
         match $interface {
             // Types alone: there is nothing to call.
             "types" | "outcomes" | "authentication" | "enrolling" | "redirection"
-            | "presenting" | "directory" => Some(Ok(())),
+            | "presenting" | "directory" | "delivering" | "authorizing" => Some(Ok(())),
             "clock" => Some(imports::clock::add_to_linker::<_, HasSelf<Call>>(
                 linker,
                 |call| call,

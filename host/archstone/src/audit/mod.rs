@@ -1,18 +1,10 @@
-//! The audit trail as CADF events (DMTF DSP0262), one JSON object a line, in the names that Keystone's
+//! The audit trail as CADF events (DMTF DSP0262), JSON objects in the names that Keystone's
 //! notifications have: made of the events that the log has under `archstone::audit`.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Debug,
-    fs::{File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+mod file;
+mod outbox;
+
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -25,6 +17,11 @@ use tracing::{
 use tracing_subscriber::{Layer, filter::filter_fn, layer::Context, registry::LookupSpan};
 use uuid::Uuid;
 
+pub(crate) use self::{
+    file::AuditFile,
+    outbox::{Courier, Outbox, to},
+};
+
 const AUDIT: &str = "archstone::audit";
 /// The span that knows the request's id and the client's address.
 const REQUEST: &str = "request";
@@ -34,59 +31,30 @@ const USER: &str = "service/security/account/user";
 const IDENTITY_SERVICE: &str = "service/security";
 const UNKNOWN: &str = "unknown";
 
-/// `[archstone] audit_file`: appended to, and opened anew when it was moved away.
-#[derive(Debug)]
-pub(crate) struct AuditFile {
-    path: PathBuf,
-    file: Mutex<File>,
-    failing: AtomicBool,
+/// The places that audited events go to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Destinations {
+    pub file: Option<Arc<AuditFile>>,
+    pub outboxes: Vec<Outbox>,
 }
 
-impl AuditFile {
-    /// # Errors
-    /// Where the file can be neither opened nor made.
-    pub(crate) fn open(path: &Path) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self {
-            path: path.to_owned(),
-            file: Mutex::new(appended_to(path)?),
-            failing: AtomicBool::new(false),
-        }))
+impl Destinations {
+    fn is_empty(&self) -> bool {
+        self.file.is_none() && self.outboxes.is_empty()
     }
 
-    /// Goes on in the file that has the name now.
-    ///
-    /// # Errors
-    /// Where that can be neither opened nor made; events go on into the file from before.
-    pub(crate) fn reopen(&self) -> io::Result<()> {
-        let file = appended_to(&self.path)?;
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
-        Ok(())
-    }
-
-    fn append(&self, event: &Value) {
-        let line = format!("{event}\n");
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = file.write_all(line.as_bytes());
-        drop(file);
-        let failed = written.is_err();
-        let failed_before = self.failing.swap(failed, Ordering::Relaxed);
-        if let (Err(error), false) = (written, failed_before) {
-            // A log event out of the log's own machinery would be lost.
-            eprintln!(
-                "archstone: cannot write to {}: {error}",
-                self.path.display()
-            );
+    fn tell(&self, event: Value) {
+        if let Some(file) = &self.file {
+            file.append(&event);
+        }
+        for outbox in &self.outboxes {
+            outbox.put(&event);
         }
     }
 }
 
-fn appended_to(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600).open(path)
-}
-
-/// Writes what is audited to the file, whatever level the log has.
-pub(crate) fn layer<S>(file: Arc<AuditFile>) -> impl Layer<S>
+/// Tells what is audited, whatever level the log has; nothing where there is nobody to tell.
+pub(crate) fn layer<S>(destinations: Destinations) -> Option<impl Layer<S>>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -98,11 +66,11 @@ where
         }
     })
     .with_max_level_hint(LevelFilter::INFO);
-    AuditLayer { file }.with_filter(wanted)
+    (!destinations.is_empty()).then(|| AuditLayer { destinations }.with_filter(wanted))
 }
 
 struct AuditLayer {
-    file: Arc<AuditFile>,
+    destinations: Destinations,
 }
 
 /// Fields by their name.
@@ -148,7 +116,7 @@ where
             },
             None => cadf(&fields, &Fields::default()),
         };
-        self.file.append(&told);
+        self.destinations.tell(told);
     }
 }
 
@@ -267,8 +235,11 @@ mod tests {
     fn written(audited: impl FnOnce()) -> Vec<Value> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit.jsonl");
-        let subscriber =
-            tracing_subscriber::registry().with(layer(AuditFile::open(&path).unwrap()));
+        let destinations = Destinations {
+            file: Some(AuditFile::open(&path).unwrap()),
+            outboxes: Vec::new(),
+        };
+        let subscriber = tracing_subscriber::registry().with(layer(destinations));
         tracing::subscriber::with_default(subscriber, || {
             let client = Some("10.0.0.7");
             tracing::info_span!("request", request_id = "req-1", client).in_scope(|| {
