@@ -164,7 +164,7 @@ async fn defaults(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
 ) -> Result<Json<ConfigEnvelope>> {
-    default_of(&app, &caller, &ConfigPart::All)
+    default_of(&app, &caller, &ConfigPart::All).await
 }
 
 /// Shows what counts for domains that do not configure a group.
@@ -175,7 +175,7 @@ async fn group_defaults(
     Authenticated(caller): Authenticated,
     Path(group): Path<String>,
 ) -> Result<Json<ConfigEnvelope>> {
-    default_of(&app, &caller, &ConfigPart::Group(group))
+    default_of(&app, &caller, &ConfigPart::Group(group)).await
 }
 
 /// Shows what counts for domains that do not configure an option.
@@ -186,7 +186,7 @@ async fn option_default(
     Authenticated(caller): Authenticated,
     Path((group, option)): Path<(String, String)>,
 ) -> Result<Json<ConfigEnvelope>> {
-    default_of(&app, &caller, &ConfigPart::Option { group, option })
+    default_of(&app, &caller, &ConfigPart::Option { group, option }).await
 }
 
 async fn part(
@@ -223,8 +223,8 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn default_of(app: &App, caller: &Caller, part: &ConfigPart) -> Result<Json<ConfigEnvelope>> {
-    let config = app.identity.default_domain_config(caller, part)?;
+async fn default_of(app: &App, caller: &Caller, part: &ConfigPart) -> Result<Json<ConfigEnvelope>> {
+    let config = app.identity.default_domain_config(caller, part).await?;
     Ok(Json(ConfigEnvelope { config }))
 }
 

@@ -197,7 +197,7 @@ async fn show_model(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
 ) -> Result<Json<ModelEnvelope>> {
-    let model = app.identity.enforcement_model(&caller)?;
+    let model = app.identity.enforcement_model(&caller).await?;
     Ok(Json(ModelEnvelope {
         model: Model {
             name: model.name(),

@@ -70,7 +70,7 @@ async fn create(
     base_url: BaseUrl,
     RawBody(body): RawBody,
 ) -> Result<(StatusCode, Envelope<PolicyView>)> {
-    app.identity.may_create_policy_documents(&caller)?;
+    app.identity.may_create_policy_documents(&caller).await?;
     let PolicyCreate { kind, blob, extra } = parse::<PolicyCreateRequest>(body)?.policy;
     let creation = PolicyDocumentCreation {
         kind,
@@ -114,7 +114,8 @@ async fn update(
     RawBody(body): RawBody,
 ) -> Result<Envelope<PolicyView>> {
     app.identity
-        .may_update_policy_document(&caller, &policy_id)?;
+        .may_update_policy_document(&caller, &policy_id)
+        .await?;
     let PolicyUpdate { kind, blob, extra } = parse::<PolicyUpdateRequest>(body)?.policy;
     if extra.get("id").is_some_and(|id| id != policy_id.as_str()) {
         return Err(ApiError::bad_request("Cannot change policy ID"));

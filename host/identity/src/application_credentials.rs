@@ -83,7 +83,8 @@ impl Identity {
         mut filter: ApplicationCredentialFilter,
     ) -> Result<Listing<(ApplicationCredential, Vec<Role>)>> {
         let target = Target::new().with("user_id", user_id.as_str());
-        self.enforce(caller, "identity:list_application_credentials", target)?;
+        self.enforce(caller, "identity:list_application_credentials", target)
+            .await?;
         refuse_delegations(caller)?;
         let page = self.page_asked_for(filter.page);
         filter.page = page.and_one();
@@ -107,7 +108,8 @@ impl Identity {
         creation: ApplicationCredentialCreation,
     ) -> Result<CreatedApplicationCredential> {
         let target = Target::new().with("user_id", user_id.as_str());
-        self.enforce(caller, "identity:create_application_credential", target)?;
+        self.enforce(caller, "identity:create_application_credential", target)
+            .await?;
         refuse_delegations(caller)?;
         refuse_restricted(caller)?;
         if caller.user_id() != user_id {
@@ -194,7 +196,8 @@ impl Identity {
     }
 
     pub async fn access_rules(&self, caller: &Caller, user_id: &UserId) -> Result<Vec<AccessRule>> {
-        self.enforce(caller, "identity:list_access_rules", rule_target(user_id))?;
+        self.enforce(caller, "identity:list_access_rules", rule_target(user_id))
+            .await?;
         refuse_delegations(caller)?;
         Ok(self.store.access_rules(user_id).await?)
     }
@@ -205,7 +208,8 @@ impl Identity {
         user_id: &UserId,
         id: &AccessRuleId,
     ) -> Result<AccessRule> {
-        self.enforce(caller, "identity:get_access_rule", rule_target(user_id))?;
+        self.enforce(caller, "identity:get_access_rule", rule_target(user_id))
+            .await?;
         refuse_delegations(caller)?;
         Ok(self.store.access_rule(user_id, id).await?)
     }
@@ -218,7 +222,8 @@ impl Identity {
         user_id: &UserId,
         id: &AccessRuleId,
     ) -> Result<()> {
-        self.enforce(caller, "identity:delete_access_rule", rule_target(user_id))?;
+        self.enforce(caller, "identity:delete_access_rule", rule_target(user_id))
+            .await?;
         refuse_delegations(caller)?;
         refuse_restricted(caller)?;
         self.store.delete_access_rule(user_id, id).await?;
@@ -240,7 +245,7 @@ impl Identity {
             .as_ref()
             .map_or(user_id, |credential| &credential.user_id);
         let target = Target::new().with("user_id", owner.as_str());
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         refuse_delegations(caller)?;
         Ok(found?)
     }

@@ -7,6 +7,8 @@ use archstone_model::{
     policy::{Credentials, Target},
 };
 
+use archstone_plugins::Decision;
+
 use crate::{
     Error, Identity, Result,
     subject::{TokenScope, ValidToken},
@@ -160,7 +162,7 @@ impl Identity {
     ///
     /// # Errors
     /// `ForbiddenAction`.
-    pub(crate) fn enforce(
+    pub(crate) async fn enforce(
         &self,
         caller: &Caller,
         action: &'static str,
@@ -169,13 +171,50 @@ impl Identity {
         self.policy
             .load()
             .enforce(action, &caller.credentials, &target)
-            .map_err(|denied| {
-                self.audit_denial(caller, action);
-                Error::ForbiddenAction {
-                    action,
-                    reason: denied.to_string(),
+            .map_err(|denied| self.forbid(caller, action, denied.to_string()))?;
+        if self.options.authorizers.is_empty() {
+            return Ok(());
+        }
+        self.ask_authorizers(caller, action, &target).await
+    }
+
+    /// Asks every authorizer; one that says no, or says nothing, is enough.
+    async fn ask_authorizers(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        target: &Target,
+    ) -> Result<()> {
+        for authorizer in &self.options.authorizers {
+            let credentials = caller.credentials.to_json().to_string();
+            let target = target.to_json().to_string();
+            let decided = self
+                .plugins
+                .decide(authorizer, action, credentials, target)
+                .await;
+            match decided {
+                Ok(Decision::Allow) => {}
+                Ok(Decision::Deny(why)) => {
+                    return Err(self.forbid(caller, action, format!("{authorizer}: {why}")));
                 }
-            })
+                Ok(Decision::Unavailable(why)) => {
+                    return Err(Error::Unavailable {
+                        reason: format!("{authorizer}: {why}"),
+                    });
+                }
+                Err(error) => {
+                    return Err(Error::Unavailable {
+                        reason: error.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forbid(&self, caller: &Caller, action: &'static str, reason: String) -> Error {
+        self.audit_denial(caller, action);
+        Error::ForbiddenAction { action, reason }
     }
 
     /// The domain a new entity goes to where the request names none: the one of a domain-scoped

@@ -101,7 +101,8 @@ impl Identity {
     /// # Errors
     /// `Forbidden` where the token is not project-scoped.
     pub async fn own_catalog(&self, caller: &Caller) -> Result<Vec<CatalogService>> {
-        self.enforce(caller, "identity:get_auth_catalog", Target::new())?;
+        self.enforce(caller, "identity:get_auth_catalog", Target::new())
+            .await?;
         let Some(project) = caller.token().project() else {
             return Err(Error::forbidden(
                 "only a project-scoped token has a catalog",
@@ -111,7 +112,8 @@ impl Identity {
     }
 
     pub async fn region(&self, caller: &Caller, id: &RegionId) -> Result<Region> {
-        self.enforce(caller, "identity:get_region", Target::new())?;
+        self.enforce(caller, "identity:get_region", Target::new())
+            .await?;
         Ok(self.store.region(id).await?)
     }
 
@@ -120,14 +122,16 @@ impl Identity {
         caller: &Caller,
         mut filter: RegionFilter,
     ) -> Result<Listing<Region>> {
-        self.enforce(caller, "identity:list_regions", Target::new())?;
+        self.enforce(caller, "identity:list_regions", Target::new())
+            .await?;
         let page = self.page_of(filter.page, self.options.catalog_list_limit);
         filter.page = page.and_one();
         Ok(Listing::of(&page, self.store.regions(&filter).await?))
     }
 
     pub async fn create_region(&self, caller: &Caller, region: Region) -> Result<Region> {
-        self.enforce(caller, "identity:create_region", Target::new())?;
+        self.enforce(caller, "identity:create_region", Target::new())
+            .await?;
         self.store.create_region(&region).await?;
         self.audit_write(caller, "create", Entity::Region, region.id.as_str());
         Ok(region)
@@ -139,7 +143,8 @@ impl Identity {
         id: &RegionId,
         patch: RegionPatch,
     ) -> Result<Region> {
-        self.enforce(caller, "identity:update_region", Target::new())?;
+        self.enforce(caller, "identity:update_region", Target::new())
+            .await?;
         let current = self.store.region(id).await?;
         let patch = RegionPatch {
             extra: added_to(current.extra, patch.extra),
@@ -158,14 +163,16 @@ impl Identity {
     }
 
     pub async fn delete_region(&self, caller: &Caller, id: &RegionId) -> Result<()> {
-        self.enforce(caller, "identity:delete_region", Target::new())?;
+        self.enforce(caller, "identity:delete_region", Target::new())
+            .await?;
         self.store.delete_region(id).await?;
         self.audit_write(caller, "delete", Entity::Region, id.as_str());
         Ok(())
     }
 
     pub async fn service(&self, caller: &Caller, id: &ServiceId) -> Result<Service> {
-        self.enforce(caller, "identity:get_service", Target::new())?;
+        self.enforce(caller, "identity:get_service", Target::new())
+            .await?;
         Ok(self.store.service(id).await?)
     }
 
@@ -174,14 +181,16 @@ impl Identity {
         caller: &Caller,
         mut filter: ServiceFilter,
     ) -> Result<Listing<Service>> {
-        self.enforce(caller, "identity:list_services", Target::new())?;
+        self.enforce(caller, "identity:list_services", Target::new())
+            .await?;
         let page = self.page_of(filter.page, self.options.catalog_list_limit);
         filter.page = page.and_one();
         Ok(Listing::of(&page, self.store.services(&filter).await?))
     }
 
     pub async fn create_service(&self, caller: &Caller, service: Service) -> Result<Service> {
-        self.enforce(caller, "identity:create_service", Target::new())?;
+        self.enforce(caller, "identity:create_service", Target::new())
+            .await?;
         self.store.create_service(&service).await?;
         self.audit_write(caller, "create", Entity::Service, service.id.as_str());
         Ok(service)
@@ -193,7 +202,8 @@ impl Identity {
         id: &ServiceId,
         patch: ServicePatch,
     ) -> Result<Service> {
-        self.enforce(caller, "identity:update_service", Target::new())?;
+        self.enforce(caller, "identity:update_service", Target::new())
+            .await?;
         let current = self.store.service(id).await?;
         let patch = ServicePatch {
             extra: added_to(current.extra, patch.extra),
@@ -205,14 +215,16 @@ impl Identity {
     }
 
     pub async fn delete_service(&self, caller: &Caller, id: &ServiceId) -> Result<()> {
-        self.enforce(caller, "identity:delete_service", Target::new())?;
+        self.enforce(caller, "identity:delete_service", Target::new())
+            .await?;
         self.store.delete_service(id).await?;
         self.audit_write(caller, "delete", Entity::Service, id.as_str());
         Ok(())
     }
 
     pub async fn endpoint(&self, caller: &Caller, id: &EndpointId) -> Result<Endpoint> {
-        self.enforce(caller, "identity:get_endpoint", Target::new())?;
+        self.enforce(caller, "identity:get_endpoint", Target::new())
+            .await?;
         Ok(self.store.endpoint(id).await?)
     }
 
@@ -221,7 +233,8 @@ impl Identity {
         caller: &Caller,
         mut filter: EndpointFilter,
     ) -> Result<Listing<Endpoint>> {
-        self.enforce(caller, "identity:list_endpoints", Target::new())?;
+        self.enforce(caller, "identity:list_endpoints", Target::new())
+            .await?;
         let page = self.page_of(filter.page, self.options.catalog_list_limit);
         filter.page = page.and_one();
         Ok(Listing::of(&page, self.store.endpoints(&filter).await?))
@@ -235,7 +248,7 @@ impl Identity {
         action: &'static str,
         id: &RegionId,
     ) -> Result<()> {
-        self.enforce(caller, action, Target::new())?;
+        self.enforce(caller, action, Target::new()).await?;
         match self.store.region(id).await {
             Ok(_) => Ok(()),
             Err(archstone_store::Error::NotFound { .. }) => {
@@ -257,7 +270,8 @@ impl Identity {
     /// `Invalid` where the URL refers to something that no catalog fills in, or where the service
     /// or the region is not there.
     pub async fn create_endpoint(&self, caller: &Caller, endpoint: Endpoint) -> Result<Endpoint> {
-        self.enforce(caller, "identity:create_endpoint", Target::new())?;
+        self.enforce(caller, "identity:create_endpoint", Target::new())
+            .await?;
         if UrlTemplate::parse(&endpoint.url).is_err() {
             return Err(Error::Invalid(format!(
                 "Cannot create an endpoint with an invalid URL: {}.",
@@ -278,7 +292,8 @@ impl Identity {
         id: &EndpointId,
         patch: EndpointPatch,
     ) -> Result<Endpoint> {
-        self.enforce(caller, "identity:update_endpoint", Target::new())?;
+        self.enforce(caller, "identity:update_endpoint", Target::new())
+            .await?;
         let current = self.store.endpoint(id).await?;
         let patch = EndpointPatch {
             extra: added_to(current.extra, patch.extra),
@@ -294,7 +309,8 @@ impl Identity {
     }
 
     pub async fn delete_endpoint(&self, caller: &Caller, id: &EndpointId) -> Result<()> {
-        self.enforce(caller, "identity:delete_endpoint", Target::new())?;
+        self.enforce(caller, "identity:delete_endpoint", Target::new())
+            .await?;
         self.store.delete_endpoint(id).await?;
         self.audit_write(caller, "delete", Entity::Endpoint, id.as_str());
         Ok(())

@@ -54,7 +54,7 @@ impl Identity {
     ) -> Result<Listing<Credential>> {
         const ACTION: &str = "identity:list_credentials";
         let own = Target::new().with("target.credential.user_id", caller.user_id().as_str());
-        self.enforce(caller, ACTION, own)?;
+        self.enforce(caller, ACTION, own).await?;
         let page = self.page_asked_for(filter.page);
         filter.page = page.and_one();
         let found = Listing::of(&page, self.store.credentials(&filter).await?);
@@ -87,7 +87,8 @@ impl Identity {
             None => caller.own_user_id()?.clone(),
         };
         let target = Target::new().with("target.credential.user_id", user_id.as_str());
-        self.enforce(caller, "identity:create_credential", target)?;
+        self.enforce(caller, "identity:create_credential", target)
+            .await?;
         refuse_delegated(caller)?;
         refuse_enrolled(&creation.kind)?;
         let id = if is_ec2(&creation.kind) {
@@ -195,7 +196,7 @@ impl Identity {
         if let Ok(credential) = &found {
             target.set("target.credential.user_id", credential.user_id.as_str());
         }
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         let credential = found?;
         refuse_delegated(caller)?;
         Ok(credential)

@@ -28,12 +28,13 @@ impl Identity {
         let found = self.store.domain(id).await;
         if part.group() == Some(COMPLIANCE) {
             let action = "identity:get_security_compliance_domain_config";
-            self.enforce(caller, action, target(id, part))?;
+            self.enforce(caller, action, target(id, part)).await?;
             let compliance = self.compliance_of(id, part)?;
             found?;
             return Ok(compliance);
         }
-        self.enforce(caller, "identity:get_domain_config", target(id, part))?;
+        self.enforce(caller, "identity:get_domain_config", target(id, part))
+            .await?;
         let config = self.readable(id, part).await?;
         found?;
         Ok(config)
@@ -51,7 +52,8 @@ impl Identity {
         config: &Value,
     ) -> Result<(bool, Value)> {
         let target = target(id, &ConfigPart::All);
-        self.enforce(caller, "identity:create_domain_config", target)?;
+        self.enforce(caller, "identity:create_domain_config", target)
+            .await?;
         self.store.domain(id).await?;
         let options = self.options.domain_config.supported.read(config)?;
         let had_one = self.store.replace_domain_config(id, &options).await?;
@@ -72,7 +74,8 @@ impl Identity {
         part: &ConfigPart,
         change: Value,
     ) -> Result<Value> {
-        self.enforce(caller, "identity:update_domain_config", target(id, part))?;
+        self.enforce(caller, "identity:update_domain_config", target(id, part))
+            .await?;
         self.store.domain(id).await?;
         let supported = &self.options.domain_config.supported;
         let options = supported.read_change(part, change)?;
@@ -95,7 +98,8 @@ impl Identity {
         id: &DomainId,
         part: &ConfigPart,
     ) -> Result<()> {
-        self.enforce(caller, "identity:delete_domain_config", target(id, part))?;
+        self.enforce(caller, "identity:delete_domain_config", target(id, part))
+            .await?;
         self.store.domain(id).await?;
         self.options.domain_config.supported.check(part)?;
         if part.group().is_some() {
@@ -110,9 +114,9 @@ impl Identity {
     ///
     /// # Errors
     /// `Refused` where the part is not supported or sensitive.
-    pub fn default_domain_config(&self, caller: &Caller, part: &ConfigPart) -> Result<Value> {
+    pub async fn default_domain_config(&self, caller: &Caller, part: &ConfigPart) -> Result<Value> {
         let action = "identity:get_domain_config_default";
-        self.enforce(caller, action, part_target(part))?;
+        self.enforce(caller, action, part_target(part)).await?;
         let options = &self.options.domain_config;
         options.supported.check_default(part)?;
         let part = options.defaults.clone().part(part);

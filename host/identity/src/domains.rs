@@ -34,7 +34,8 @@ pub struct DomainCreation {
 impl Identity {
     pub async fn domain(&self, caller: &Caller, id: &DomainId) -> Result<Domain> {
         let found = self.store.domain(id).await;
-        self.enforce(caller, "identity:get_domain", domain_target(id))?;
+        self.enforce(caller, "identity:get_domain", domain_target(id))
+            .await?;
         Ok(found?)
     }
 
@@ -49,7 +50,8 @@ impl Identity {
         if let Some(domain_id) = own_domain {
             target.set("target.domain.id", domain_id.as_str());
         }
-        self.enforce(caller, "identity:list_domains", target)?;
+        self.enforce(caller, "identity:list_domains", target)
+            .await?;
         filter.page = self.page_of(filter.page, None);
         self.require_marker(&filter).await?;
         let found = self.store.domains(&filter).await?;
@@ -61,7 +63,8 @@ impl Identity {
     }
 
     pub async fn create_domain(&self, caller: &Caller, creation: DomainCreation) -> Result<Domain> {
-        self.enforce(caller, "identity:create_domain", Target::new())?;
+        self.enforce(caller, "identity:create_domain", Target::new())
+            .await?;
         let name = self.checked_name("Domain", &creation.name, self.options.strict_domain_names)?;
         let id = creation
             .explicit_id
@@ -94,7 +97,8 @@ impl Identity {
         change: ProjectChange,
     ) -> Result<Domain> {
         self.store.domain(id).await?;
-        self.enforce(caller, "identity:update_domain", domain_target(id))?;
+        self.enforce(caller, "identity:update_domain", domain_target(id))
+            .await?;
         let project = self.store.project(&id.as_project()).await?;
         let updated = self.apply(&project, change).await?;
         self.audit_write(caller, "update", Entity::Domain, id.as_str());
@@ -107,7 +111,8 @@ impl Identity {
     /// `Refused` where it is enabled or immutable.
     pub async fn delete_domain(&self, caller: &Caller, id: &DomainId) -> Result<()> {
         let domain = self.store.domain(id).await?;
-        self.enforce(caller, "identity:delete_domain", domain_target(id))?;
+        self.enforce(caller, "identity:delete_domain", domain_target(id))
+            .await?;
         self.delete_domain_itself(caller, &domain).await
     }
 

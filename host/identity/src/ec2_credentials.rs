@@ -33,7 +33,8 @@ impl Identity {
         user_id: &UserId,
     ) -> Result<Vec<Ec2Credential>> {
         let target = Target::new().with("user_id", user_id.as_str());
-        self.enforce(caller, "identity:ec2_list_credentials", target)?;
+        self.enforce(caller, "identity:ec2_list_credentials", target)
+            .await?;
         refuse_delegated(caller)?;
         self.find_user(user_id).await?;
         let filter = CredentialFilter {
@@ -59,7 +60,8 @@ impl Identity {
         project_id: &ProjectId,
     ) -> Result<Ec2Credential> {
         let target = ec2_target(user_id, user_id);
-        self.enforce(caller, "identity:ec2_create_credential", target)?;
+        self.enforce(caller, "identity:ec2_create_credential", target)
+            .await?;
         self.find_user(user_id).await?;
         self.store.project(project_id).await?;
         refuse_delegated(caller)?;
@@ -117,7 +119,7 @@ impl Identity {
         let id: CredentialId = ec2_credential_id(access);
         let sealed = self.store.credential(&id).await?;
         let target = ec2_target(user_id, &sealed.user_id);
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         self.find_user(user_id).await?;
         if sealed.kind != EC2 {
             return Err(Error::unauthenticated("EC2 access key not found."));

@@ -26,7 +26,8 @@ impl Identity {
         caller: &Caller,
         id: &EndpointGroupId,
     ) -> Result<EndpointGroup> {
-        self.enforce(caller, "identity:get_endpoint_group", group_target(id))?;
+        self.enforce(caller, "identity:get_endpoint_group", group_target(id))
+            .await?;
         Ok(self.store.endpoint_group(id).await?)
     }
 
@@ -35,7 +36,8 @@ impl Identity {
         caller: &Caller,
         filter: EndpointGroupFilter,
     ) -> Result<Vec<EndpointGroup>> {
-        self.enforce(caller, "identity:list_endpoint_groups", Target::new())?;
+        self.enforce(caller, "identity:list_endpoint_groups", Target::new())
+            .await?;
         Ok(self.store.endpoint_groups(&filter).await?)
     }
 
@@ -46,7 +48,8 @@ impl Identity {
         caller: &Caller,
         creation: EndpointGroupCreation,
     ) -> Result<EndpointGroup> {
-        self.enforce(caller, "identity:create_endpoint_group", Target::new())?;
+        self.enforce(caller, "identity:create_endpoint_group", Target::new())
+            .await?;
         if creation.filters.is_empty() {
             return Err(Error::invalid(
                 "filters field is required and cannot be empty",
@@ -72,7 +75,8 @@ impl Identity {
         id: &EndpointGroupId,
         patch: EndpointGroupPatch,
     ) -> Result<EndpointGroup> {
-        self.enforce(caller, "identity:update_endpoint_group", group_target(id))?;
+        self.enforce(caller, "identity:update_endpoint_group", group_target(id))
+            .await?;
         if let Some(filters) = patch.filters.as_set() {
             check_filters(filters)?;
         }
@@ -82,7 +86,8 @@ impl Identity {
     }
 
     pub async fn delete_endpoint_group(&self, caller: &Caller, id: &EndpointGroupId) -> Result<()> {
-        self.enforce(caller, "identity:delete_endpoint_group", group_target(id))?;
+        self.enforce(caller, "identity:delete_endpoint_group", group_target(id))
+            .await?;
         self.store.delete_endpoint_group(id).await?;
         self.audit_write(caller, "delete", Entity::EndpointGroup, id.as_str());
         Ok(())
@@ -95,7 +100,7 @@ impl Identity {
         id: &EndpointGroupId,
     ) -> Result<Vec<Endpoint>> {
         let action = "identity:list_endpoints_associated_with_endpoint_group";
-        self.enforce(caller, action, group_target(id))?;
+        self.enforce(caller, action, group_target(id)).await?;
         let group = self.store.endpoint_group(id).await?;
         let mut endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
         endpoints.retain(|endpoint| group.has(endpoint));
@@ -109,7 +114,7 @@ impl Identity {
         id: &EndpointGroupId,
     ) -> Result<Vec<Project>> {
         let action = "identity:list_projects_associated_with_endpoint_group";
-        self.enforce(caller, action, group_target(id))?;
+        self.enforce(caller, action, group_target(id)).await?;
         let ids = self.store.project_ids_of_endpoint_group(id).await?;
         Ok(self.store.projects_by_id(&ids).await?)
     }
@@ -189,7 +194,8 @@ impl Identity {
         project_id: &ProjectId,
     ) -> Result<Vec<EndpointGroup>> {
         let action = "identity:list_endpoint_groups_for_project";
-        self.enforce(caller, action, project_target(project_id))?;
+        self.enforce(caller, action, project_target(project_id))
+            .await?;
         self.store.project(project_id).await?;
         Ok(self.store.endpoint_groups_of_project(project_id).await?)
     }
@@ -201,7 +207,8 @@ impl Identity {
         project_id: &ProjectId,
     ) -> Result<Vec<Endpoint>> {
         let action = "identity:list_endpoints_for_project";
-        self.enforce(caller, action, project_target(project_id))?;
+        self.enforce(caller, action, project_target(project_id))
+            .await?;
         self.store.project(project_id).await?;
         let endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
         self.filtered_for(project_id, endpoints).await
@@ -214,7 +221,8 @@ impl Identity {
         endpoint_id: &EndpointId,
     ) -> Result<Vec<Project>> {
         let target = Target::new().with("endpoint_id", endpoint_id.as_str());
-        self.enforce(caller, "identity:list_projects_for_endpoint", target)?;
+        self.enforce(caller, "identity:list_projects_for_endpoint", target)
+            .await?;
         self.store.endpoint(endpoint_id).await?;
         let ids = self.store.project_ids_of_endpoint(endpoint_id).await?;
         Ok(self.store.projects_by_id(&ids).await?)
@@ -229,7 +237,8 @@ impl Identity {
         project_id: &ProjectId,
     ) -> Result<()> {
         let action = "identity:check_endpoint_in_project";
-        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)?;
+        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)
+            .await?;
         self.require_endpoint_and_project(endpoint_id, project_id)
             .await?;
         let endpoints = self.store.endpoint_ids_of_project(project_id).await?;
@@ -249,7 +258,8 @@ impl Identity {
         project_id: &ProjectId,
     ) -> Result<()> {
         let action = "identity:add_endpoint_to_project";
-        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)?;
+        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)
+            .await?;
         self.require_endpoint_and_project(endpoint_id, project_id)
             .await?;
         self.store
@@ -273,7 +283,8 @@ impl Identity {
         project_id: &ProjectId,
     ) -> Result<()> {
         let action = "identity:remove_endpoint_from_project";
-        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)?;
+        self.enforce_endpoint_in_project(caller, action, endpoint_id, project_id)
+            .await?;
         if !self
             .store
             .remove_endpoint_from_project(endpoint_id, project_id)
@@ -304,7 +315,7 @@ impl Identity {
         Ok(endpoints)
     }
 
-    fn enforce_endpoint_in_project(
+    async fn enforce_endpoint_in_project(
         &self,
         caller: &Caller,
         action: &'static str,
@@ -312,7 +323,7 @@ impl Identity {
         project_id: &ProjectId,
     ) -> Result<()> {
         let target = project_target(project_id).with("endpoint_id", endpoint_id.as_str());
-        self.enforce(caller, action, target)
+        self.enforce(caller, action, target).await
     }
 
     async fn require_endpoint_and_project(
@@ -333,7 +344,7 @@ impl Identity {
         project_id: &ProjectId,
     ) -> Result<()> {
         let target = project_target(project_id).with("endpoint_group_id", id.as_str());
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         self.store.project(project_id).await?;
         self.store.endpoint_group(id).await?;
         Ok(())

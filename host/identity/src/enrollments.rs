@@ -151,7 +151,8 @@ impl Identity {
         user_id: &UserId,
         method: &str,
     ) -> Result<Vec<Enrollment>> {
-        self.may_manage(caller, "archstone:list_enrollments", user_id)?;
+        self.may_manage(caller, "archstone:list_enrollments", user_id)
+            .await?;
         self.store.user(user_id).await?;
         let kept = self.enrolled_by(user_id, method).await?;
         Ok(kept.into_iter().map(Into::into).collect())
@@ -169,7 +170,8 @@ impl Identity {
         id: &CredentialId,
         description: Option<String>,
     ) -> Result<Enrollment> {
-        self.may_manage(caller, "archstone:update_enrollment", user_id)?;
+        self.may_manage(caller, "archstone:update_enrollment", user_id)
+            .await?;
         let stored = self.enrollment_of(user_id, method, id).await?;
         let mut credential = self.open_credential(stored.clone())?;
         match description {
@@ -201,7 +203,8 @@ impl Identity {
         method: &str,
         id: &CredentialId,
     ) -> Result<()> {
-        self.may_manage(caller, "archstone:delete_enrollment", user_id)?;
+        self.may_manage(caller, "archstone:delete_enrollment", user_id)
+            .await?;
         self.enrollment_of(user_id, method, id).await?;
         self.store.delete_credential(id).await?;
         self.audit_write(caller, "delete", Entity::Enrollment, id.as_str());
@@ -301,7 +304,8 @@ impl Identity {
         user_id: &UserId,
         method: &str,
     ) -> Result<(User, Enrollable)> {
-        self.may_manage(caller, "archstone:create_enrollment", user_id)?;
+        self.may_manage(caller, "archstone:create_enrollment", user_id)
+            .await?;
         let user = self.store.user(user_id).await?;
         if user.kind == UserKind::Federated {
             return Err(Error::refused(
@@ -328,9 +332,14 @@ impl Identity {
     }
 
     /// What came through a delegation neither sees nor makes a way to log in.
-    fn may_manage(&self, caller: &Caller, action: &'static str, user_id: &UserId) -> Result<()> {
+    async fn may_manage(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        user_id: &UserId,
+    ) -> Result<()> {
         let target = Target::new().with("target.user.id", user_id.as_str());
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         refuse_delegated(caller)
     }
 

@@ -41,7 +41,8 @@ impl Identity {
         caller: &Caller,
         id: &IdentityProviderId,
     ) -> Result<IdentityProvider> {
-        self.enforce(caller, "identity:get_identity_provider", Target::new())?;
+        self.enforce(caller, "identity:get_identity_provider", Target::new())
+            .await?;
         Ok(self.store.identity_provider(id).await?)
     }
 
@@ -50,7 +51,8 @@ impl Identity {
         caller: &Caller,
         mut filter: ProviderFilter,
     ) -> Result<Vec<IdentityProvider>> {
-        self.enforce(caller, "identity:list_identity_providers", Target::new())?;
+        self.enforce(caller, "identity:list_identity_providers", Target::new())
+            .await?;
         filter.page = self.page_asked_for(filter.page);
         let mut providers = self.store.identity_providers(&filter).await?;
         // Some databases compare without regard to case.
@@ -70,7 +72,8 @@ impl Identity {
         caller: &Caller,
         creation: IdentityProviderCreation,
     ) -> Result<IdentityProvider> {
-        self.enforce(caller, "identity:create_identity_provider", Target::new())?;
+        self.enforce(caller, "identity:create_identity_provider", Target::new())
+            .await?;
         let own_domain = match &creation.domain_id {
             Some(id) => {
                 self.require_domain(id).await?;
@@ -110,7 +113,8 @@ impl Identity {
         id: &IdentityProviderId,
         patch: IdentityProviderPatch,
     ) -> Result<IdentityProvider> {
-        self.enforce(caller, "identity:update_identity_provider", Target::new())?;
+        self.enforce(caller, "identity:update_identity_provider", Target::new())
+            .await?;
         let provider = self.store.update_identity_provider(id, &patch).await?;
         self.audit_write(caller, "update", Entity::IdentityProvider, id.as_str());
         Ok(provider)
@@ -123,7 +127,8 @@ impl Identity {
         caller: &Caller,
         id: &IdentityProviderId,
     ) -> Result<()> {
-        self.enforce(caller, "identity:delete_identity_provider", Target::new())?;
+        self.enforce(caller, "identity:delete_identity_provider", Target::new())
+            .await?;
         self.store.delete_identity_provider(id).await?;
         self.audit_write(caller, "delete", Entity::IdentityProvider, id.as_str());
         Ok(())
@@ -135,7 +140,8 @@ impl Identity {
         idp_id: &IdentityProviderId,
         id: &ProtocolId,
     ) -> Result<Protocol> {
-        self.enforce(caller, "identity:get_protocol", Target::new())?;
+        self.enforce(caller, "identity:get_protocol", Target::new())
+            .await?;
         self.named_protocol(idp_id, id).await
     }
 
@@ -144,14 +150,16 @@ impl Identity {
         caller: &Caller,
         idp_id: &IdentityProviderId,
     ) -> Result<Vec<Protocol>> {
-        self.enforce(caller, "identity:list_protocols", Target::new())?;
+        self.enforce(caller, "identity:list_protocols", Target::new())
+            .await?;
         Ok(self.store.protocols(idp_id).await?)
     }
 
     /// # Errors
     /// `Invalid` where there is no such mapping, `NotFound` for the identity provider, `Conflict`.
     pub async fn create_protocol(&self, caller: &Caller, protocol: Protocol) -> Result<Protocol> {
-        self.enforce(caller, "identity:create_protocol", Target::new())?;
+        self.enforce(caller, "identity:create_protocol", Target::new())
+            .await?;
         self.require_mapping(&protocol.mapping_id).await?;
         self.store.create_protocol(&protocol).await?;
         self.audit_write(caller, "create", Entity::Protocol, protocol.id.as_str());
@@ -165,7 +173,8 @@ impl Identity {
         id: &ProtocolId,
         patch: ProtocolPatch,
     ) -> Result<Protocol> {
-        self.enforce(caller, "identity:update_protocol", Target::new())?;
+        self.enforce(caller, "identity:update_protocol", Target::new())
+            .await?;
         if let Some(mapping_id) = patch.mapping_id.as_set() {
             self.require_mapping(mapping_id).await?;
         }
@@ -181,7 +190,8 @@ impl Identity {
         idp_id: &IdentityProviderId,
         id: &ProtocolId,
     ) -> Result<()> {
-        self.enforce(caller, "identity:delete_protocol", Target::new())?;
+        self.enforce(caller, "identity:delete_protocol", Target::new())
+            .await?;
         let deleted = self.store.delete_protocol(idp_id, id).await;
         deleted.map_err(|error| protocol_of(idp_id, error))?;
         self.audit_write(caller, "delete", Entity::Protocol, id.as_str());
@@ -189,12 +199,14 @@ impl Identity {
     }
 
     pub async fn mapping(&self, caller: &Caller, id: &MappingId) -> Result<Mapping> {
-        self.enforce(caller, "identity:get_mapping", Target::new())?;
+        self.enforce(caller, "identity:get_mapping", Target::new())
+            .await?;
         Ok(self.store.mapping(id).await?)
     }
 
     pub async fn mappings(&self, caller: &Caller) -> Result<Vec<Mapping>> {
-        self.enforce(caller, "identity:list_mappings", Target::new())?;
+        self.enforce(caller, "identity:list_mappings", Target::new())
+            .await?;
         Ok(self.store.mappings().await?)
     }
 
@@ -208,7 +220,8 @@ impl Identity {
         id: MappingId,
         given: &Extra,
     ) -> Result<Mapping> {
-        self.enforce(caller, "identity:create_mapping", Target::new())?;
+        self.enforce(caller, "identity:create_mapping", Target::new())
+            .await?;
         let mapping = self.checked_mapping(id, given)?;
         self.store.create_mapping(&mapping).await?;
         self.audit_write(caller, "create", Entity::Mapping, mapping.id.as_str());
@@ -222,7 +235,8 @@ impl Identity {
         id: MappingId,
         given: &Extra,
     ) -> Result<Mapping> {
-        self.enforce(caller, "identity:update_mapping", Target::new())?;
+        self.enforce(caller, "identity:update_mapping", Target::new())
+            .await?;
         let mapping = self.checked_mapping(id, given)?;
         self.store.replace_mapping(&mapping).await?;
         self.audit_write(caller, "update", Entity::Mapping, mapping.id.as_str());
@@ -230,7 +244,8 @@ impl Identity {
     }
 
     pub async fn delete_mapping(&self, caller: &Caller, id: &MappingId) -> Result<()> {
-        self.enforce(caller, "identity:delete_mapping", Target::new())?;
+        self.enforce(caller, "identity:delete_mapping", Target::new())
+            .await?;
         self.store.delete_mapping(id).await?;
         self.audit_write(caller, "delete", Entity::Mapping, id.as_str());
         Ok(())
@@ -241,7 +256,8 @@ impl Identity {
         caller: &Caller,
         id: &ServiceProviderId,
     ) -> Result<ServiceProvider> {
-        self.enforce(caller, "identity:get_service_provider", Target::new())?;
+        self.enforce(caller, "identity:get_service_provider", Target::new())
+            .await?;
         Ok(self.store.service_provider(id).await?)
     }
 
@@ -250,7 +266,8 @@ impl Identity {
         caller: &Caller,
         mut filter: ProviderFilter,
     ) -> Result<Vec<ServiceProvider>> {
-        self.enforce(caller, "identity:list_service_providers", Target::new())?;
+        self.enforce(caller, "identity:list_service_providers", Target::new())
+            .await?;
         filter.page = self.page_asked_for(filter.page);
         let mut providers = self.store.service_providers(&filter).await?;
         providers.retain(|it| {
@@ -276,7 +293,8 @@ impl Identity {
         caller: &Caller,
         provider: ServiceProvider,
     ) -> Result<ServiceProvider> {
-        self.enforce(caller, "identity:create_service_provider", Target::new())?;
+        self.enforce(caller, "identity:create_service_provider", Target::new())
+            .await?;
         self.store.create_service_provider(&provider).await?;
         self.audit_write(
             caller,
@@ -293,7 +311,8 @@ impl Identity {
         id: &ServiceProviderId,
         patch: ServiceProviderPatch,
     ) -> Result<ServiceProvider> {
-        self.enforce(caller, "identity:update_service_provider", Target::new())?;
+        self.enforce(caller, "identity:update_service_provider", Target::new())
+            .await?;
         let provider = self.store.update_service_provider(id, &patch).await?;
         self.audit_write(caller, "update", Entity::ServiceProvider, id.as_str());
         Ok(provider)
@@ -304,7 +323,8 @@ impl Identity {
         caller: &Caller,
         id: &ServiceProviderId,
     ) -> Result<()> {
-        self.enforce(caller, "identity:delete_service_provider", Target::new())?;
+        self.enforce(caller, "identity:delete_service_provider", Target::new())
+            .await?;
         self.store.delete_service_provider(id).await?;
         self.audit_write(caller, "delete", Entity::ServiceProvider, id.as_str());
         Ok(())

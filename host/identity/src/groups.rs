@@ -40,7 +40,8 @@ impl Identity {
             caller,
             "identity:get_group",
             group_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         found
     }
 
@@ -51,7 +52,7 @@ impl Identity {
         if let Some(domain_id) = own_domain {
             target.set("target.group.domain_id", domain_id.as_str());
         }
-        self.enforce(caller, "identity:list_groups", target)?;
+        self.enforce(caller, "identity:list_groups", target).await?;
         if filter.domain_id.is_none() {
             filter.domain_id = self.listed_domain(caller)?;
         }
@@ -84,7 +85,8 @@ impl Identity {
             "target.group.domain_id",
             creation.domain_id.as_ref().map(DomainId::as_str),
         );
-        self.enforce(caller, "identity:create_group", target)?;
+        self.enforce(caller, "identity:create_group", target)
+            .await?;
         let domain_id = creation
             .domain_id
             .unwrap_or_else(|| self.home_domain(caller));
@@ -114,7 +116,8 @@ impl Identity {
             caller,
             "identity:update_group",
             group_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         let group = found?;
         if let Some(new) = change.domain_id.as_set()
             && new.as_ref() != Some(&group.domain_id)
@@ -142,7 +145,8 @@ impl Identity {
             caller,
             "identity:delete_group",
             group_target(id, Some(&group)),
-        )?;
+        )
+        .await?;
         self.require_database(&group.domain_id).await?;
         let losers = self.who_lose_roles_with(id).await?;
         self.store.delete_group(id).await?;
@@ -184,7 +188,8 @@ impl Identity {
             caller,
             "identity:list_users_in_group",
             group_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         found?;
         let mut members = match self.place_of_id(id.as_str(), EntryKind::Group).await? {
             Place::Directory {
@@ -277,7 +282,8 @@ impl Identity {
             caller,
             action,
             with_group(target, group_id, group.as_ref().ok()),
-        )?;
+        )
+        .await?;
         group?;
         user?;
         Ok(())

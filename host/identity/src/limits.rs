@@ -38,8 +38,9 @@ pub struct LimitCreation {
 
 impl Identity {
     /// The enforcement model that limits are checked against.
-    pub fn enforcement_model(&self, caller: &Caller) -> Result<EnforcementModel> {
-        self.enforce(caller, "identity:get_limit_model", Target::new())?;
+    pub async fn enforcement_model(&self, caller: &Caller) -> Result<EnforcementModel> {
+        self.enforce(caller, "identity:get_limit_model", Target::new())
+            .await?;
         Ok(self.options.enforcement_model)
     }
 
@@ -48,7 +49,8 @@ impl Identity {
         caller: &Caller,
         id: &RegisteredLimitId,
     ) -> Result<RegisteredLimit> {
-        self.enforce(caller, "identity:get_registered_limit", Target::new())?;
+        self.enforce(caller, "identity:get_registered_limit", Target::new())
+            .await?;
         Ok(self.store.registered_limit(id).await?)
     }
 
@@ -57,7 +59,8 @@ impl Identity {
         caller: &Caller,
         mut filter: RegisteredLimitFilter,
     ) -> Result<Listing<RegisteredLimit>> {
-        self.enforce(caller, "identity:list_registered_limits", Target::new())?;
+        self.enforce(caller, "identity:list_registered_limits", Target::new())
+            .await?;
         let page = self.page_asked_for(filter.page);
         filter.page = page.and_one();
         let limits = self.store.registered_limits(&filter).await?;
@@ -74,7 +77,8 @@ impl Identity {
         caller: &Caller,
         creations: Vec<RegisteredLimitCreation>,
     ) -> Result<Vec<RegisteredLimit>> {
-        self.enforce(caller, "identity:create_registered_limits", Target::new())?;
+        self.enforce(caller, "identity:create_registered_limits", Target::new())
+            .await?;
         let mut limits = Vec::with_capacity(creations.len());
         for creation in creations {
             self.require_resource(&creation.resource, Entity::RegisteredLimit)
@@ -102,7 +106,8 @@ impl Identity {
         id: &RegisteredLimitId,
         patch: RegisteredLimitPatch,
     ) -> Result<RegisteredLimit> {
-        self.enforce(caller, "identity:update_registered_limit", Target::new())?;
+        self.enforce(caller, "identity:update_registered_limit", Target::new())
+            .await?;
         if let Some(service_id) = patch.service_id.as_set() {
             named_in(
                 self.store.service(service_id).await,
@@ -129,7 +134,8 @@ impl Identity {
         caller: &Caller,
         id: &RegisteredLimitId,
     ) -> Result<()> {
-        self.enforce(caller, "identity:delete_registered_limit", Target::new())?;
+        self.enforce(caller, "identity:delete_registered_limit", Target::new())
+            .await?;
         self.store.delete_registered_limit(id).await?;
         self.audit_write(caller, "delete", Entity::RegisteredLimit, id.as_str());
         Ok(())
@@ -145,7 +151,8 @@ impl Identity {
     /// The limits that the caller may see: all for an administrator, a service or the system; those
     /// of their own domain or project for anybody else.
     pub async fn limits(&self, caller: &Caller, mut filter: LimitFilter) -> Result<Listing<Limit>> {
-        self.enforce(caller, "identity:list_limits", Target::new())?;
+        self.enforce(caller, "identity:list_limits", Target::new())
+            .await?;
         let token = caller.token();
         let sees_all = token.is_system_scoped()
             || token
@@ -175,7 +182,8 @@ impl Identity {
         caller: &Caller,
         creations: Vec<LimitCreation>,
     ) -> Result<Vec<Limit>> {
-        self.enforce(caller, "identity:create_limits", Target::new())?;
+        self.enforce(caller, "identity:create_limits", Target::new())
+            .await?;
         let mut limits = Vec::with_capacity(creations.len());
         for creation in creations {
             limits.push(self.new_limit(creation).await?);
@@ -266,7 +274,7 @@ impl Identity {
         if let Some(limit) = limit {
             self.describe(limit, &mut target).await?;
         }
-        self.enforce(caller, action, target)
+        self.enforce(caller, action, target).await
     }
 
     /// Tells policy about a limit and whose it is.

@@ -16,6 +16,8 @@ use crate::{DirectoryOptions, SamlOptions};
 pub struct Options {
     /// `[auth] methods`, in order: the bit of a method in a token is its place here.
     pub auth_methods: Vec<String>,
+    /// `[archstone] authorizers`: plugins that are asked after policy has said yes.
+    pub authorizers: Vec<String>,
     /// `[token] expiration`
     pub token_lifetime: TimeDelta,
     /// `[token] allow_expired_window`
@@ -193,6 +195,7 @@ impl Default for Options {
             ]
             .map(String::from)
             .to_vec(),
+            authorizers: Vec::new(),
             token_lifetime: TimeDelta::hours(1),
             allow_expired_window: TimeDelta::hours(48),
             allow_rescope_scoped_token: true,

@@ -50,19 +50,20 @@ impl AssociationRules {
 
 impl Identity {
     /// Whether the caller may keep policy documents, which is asked before their body is read.
-    pub fn may_create_policy_documents(&self, caller: &Caller) -> Result<()> {
+    pub async fn may_create_policy_documents(&self, caller: &Caller) -> Result<()> {
         self.enforce(caller, "identity:create_policy", Target::new())
+            .await
     }
 
     /// Whether the caller may change a policy document, which is asked before the body is read.
-    pub fn may_update_policy_document(&self, caller: &Caller, id: &PolicyId) -> Result<()> {
+    pub async fn may_update_policy_document(&self, caller: &Caller, id: &PolicyId) -> Result<()> {
         let target = Target::new().with("policy_id", id.as_str());
-        self.enforce(caller, "identity:update_policy", target)
+        self.enforce(caller, "identity:update_policy", target).await
     }
 
     pub async fn policy_document(&self, caller: &Caller, id: &PolicyId) -> Result<PolicyDocument> {
         let target = Target::new().with("policy_id", id.as_str());
-        self.enforce(caller, "identity:get_policy", target)?;
+        self.enforce(caller, "identity:get_policy", target).await?;
         Ok(self.store.policy_document(id).await?)
     }
 
@@ -71,7 +72,8 @@ impl Identity {
         caller: &Caller,
         mut filter: PolicyDocumentFilter,
     ) -> Result<Listing<PolicyDocument>> {
-        self.enforce(caller, "identity:list_policies", Target::new())?;
+        self.enforce(caller, "identity:list_policies", Target::new())
+            .await?;
         let page = self.page_of(filter.page, self.options.policy_list_limit);
         filter.page = page.and_one();
         let policies = self.store.policy_documents(&filter).await?;
@@ -83,7 +85,7 @@ impl Identity {
         caller: &Caller,
         creation: PolicyDocumentCreation,
     ) -> Result<PolicyDocument> {
-        self.may_create_policy_documents(caller)?;
+        self.may_create_policy_documents(caller).await?;
         let policy = PolicyDocument {
             id: PolicyId::new(new_id()),
             kind: creation.kind,
@@ -101,7 +103,7 @@ impl Identity {
         id: &PolicyId,
         patch: PolicyDocumentPatch,
     ) -> Result<PolicyDocument> {
-        self.may_update_policy_document(caller, id)?;
+        self.may_update_policy_document(caller, id).await?;
         let policy = self.store.update_policy_document(id, &patch).await?;
         self.audit_write(caller, "update", Entity::Policy, id.as_str());
         Ok(policy)
@@ -109,7 +111,8 @@ impl Identity {
 
     pub async fn delete_policy_document(&self, caller: &Caller, id: &PolicyId) -> Result<()> {
         let target = Target::new().with("policy_id", id.as_str());
-        self.enforce(caller, "identity:delete_policy", target)?;
+        self.enforce(caller, "identity:delete_policy", target)
+            .await?;
         self.store.delete_policy_document(id).await?;
         self.audit_write(caller, "delete", Entity::Policy, id.as_str());
         Ok(())
@@ -173,7 +176,8 @@ impl Identity {
         id: &PolicyId,
     ) -> Result<Vec<Endpoint>> {
         let target = Target::new().with("policy_id", id.as_str());
-        self.enforce(caller, "identity:list_endpoints_for_policy", target)?;
+        self.enforce(caller, "identity:list_endpoints_for_policy", target)
+            .await?;
         self.store.policy_document(id).await?;
         let subjects = self.store.subjects_of_policy(id).await?;
         let endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
@@ -196,7 +200,8 @@ impl Identity {
         id: &EndpointId,
     ) -> Result<PolicyDocument> {
         let target = Target::new().with("endpoint_id", id.as_str());
-        self.enforce(caller, "identity:get_policy_for_endpoint", target)?;
+        self.enforce(caller, "identity:get_policy_for_endpoint", target)
+            .await?;
         let endpoint = self.store.endpoint(id).await?;
         let regions = self.store.regions(&RegionFilter::default()).await?;
         for subject in policy_subjects_of(&endpoint, &regions) {
@@ -232,7 +237,7 @@ impl Identity {
                 rules.of_region_and_service
             }
         };
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         self.store.policy_document(id).await?;
         match subject {
             PolicySubject::Endpoint(endpoint) => drop(self.store.endpoint(endpoint).await?),

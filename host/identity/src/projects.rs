@@ -67,7 +67,8 @@ impl Identity {
             caller,
             "identity:get_project",
             project_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         Ok(found?)
     }
 
@@ -82,7 +83,8 @@ impl Identity {
         if let Some(domain_id) = own_domain {
             target.set("target.domain_id", domain_id.as_str());
         }
-        self.enforce(caller, "identity:list_projects", target)?;
+        self.enforce(caller, "identity:list_projects", target)
+            .await?;
         if let Some(domain_id) = own_domain {
             if filter
                 .domain_id
@@ -108,7 +110,8 @@ impl Identity {
     ) -> Result<Listing<Project>> {
         let found = self.find_user(id).await;
         let target = self.user_target(id, found.as_ref().ok());
-        self.enforce(caller, "identity:list_user_projects", target)?;
+        self.enforce(caller, "identity:list_user_projects", target)
+            .await?;
         found?;
         let projects = self.reachable_projects(id, &[]).await?;
         let projects = projects
@@ -129,7 +132,8 @@ impl Identity {
 
     /// The projects that a caller may scope a token to.
     pub async fn own_projects(&self, caller: &Caller) -> Result<Vec<Project>> {
-        self.enforce(caller, "identity:get_auth_projects", Target::new())?;
+        self.enforce(caller, "identity:get_auth_projects", Target::new())
+            .await?;
         self.reachable_projects(caller.user_id(), caller.federated_groups())
             .await
     }
@@ -147,14 +151,16 @@ impl Identity {
 
     /// The domains that a caller may scope a token to.
     pub async fn own_domains(&self, caller: &Caller) -> Result<Vec<Domain>> {
-        self.enforce(caller, "identity:get_auth_domains", Target::new())?;
+        self.enforce(caller, "identity:get_auth_domains", Target::new())
+            .await?;
         self.reachable_domains(caller.user_id(), caller.federated_groups())
             .await
     }
 
     /// Whether a caller may scope a token to the system.
     pub async fn has_system_role(&self, caller: &Caller) -> Result<bool> {
-        self.enforce(caller, "identity:get_auth_system", Target::new())?;
+        self.enforce(caller, "identity:get_auth_system", Target::new())
+            .await?;
         self.reaches_system(caller.user_id(), caller.federated_groups())
             .await
     }
@@ -192,7 +198,8 @@ impl Identity {
             caller,
             "identity:create_project",
             creation_target(&creation),
-        )?;
+        )
+        .await?;
         let domain_id = match creation.domain_id {
             Some(domain_id) => domain_id,
             None => self.home_domain(caller),
@@ -243,7 +250,8 @@ impl Identity {
             caller,
             "identity:create_project",
             creation_target(&creation),
-        )?;
+        )
+        .await?;
         if creation.parent_id.is_some() || creation.domain_id.is_some() {
             return Err(Error::invalid(
                 "only root projects are allowed to act as domains.",
@@ -320,7 +328,8 @@ impl Identity {
             caller,
             "identity:update_project",
             project_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         let project = found?;
         if let Some(new) = change.domain_id.as_set()
             && *new != project.domain_id
@@ -409,7 +418,8 @@ impl Identity {
             caller,
             "identity:delete_project",
             project_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         let project = found?;
         if project.is_domain {
             return self.delete_domain_itself(caller, &project.into()).await;
@@ -441,7 +451,8 @@ impl Identity {
         action: &'static str,
     ) -> Result<Vec<String>> {
         let found = self.store.project(id).await;
-        self.enforce(caller, action, project_target(id, found.as_ref().ok()))?;
+        self.enforce(caller, action, project_target(id, found.as_ref().ok()))
+            .await?;
         Ok(found?.tags)
     }
 
@@ -454,7 +465,8 @@ impl Identity {
         mut tags: Vec<String>,
     ) -> Result<Vec<String>> {
         let found = self.store.project(id).await;
-        self.enforce(caller, action, project_target(id, found.as_ref().ok()))?;
+        self.enforce(caller, action, project_target(id, found.as_ref().ok()))
+            .await?;
         let project = found?;
         if project.options.immutable == Some(true) {
             return Err(Error::immutable_update(Entity::Project, id));

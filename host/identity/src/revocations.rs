@@ -12,7 +12,8 @@ impl Identity {
         caller: &Caller,
         since: Option<DateTime<Utc>>,
     ) -> Result<Vec<RevocationEvent>> {
-        self.enforce(caller, "identity:list_revoke_events", Target::new())?;
+        self.enforce(caller, "identity:list_revoke_events", Target::new())
+            .await?;
         Ok(self.store.revocations(since).await?)
     }
 
@@ -23,7 +24,8 @@ impl Identity {
             caller,
             "identity:revoke_tokens_for_user",
             self.user_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         found?;
         self.revoke(RevocationEvent::for_user(id.clone(), self.now()))
             .await?;

@@ -53,7 +53,7 @@ impl Identity {
         } else {
             "identity:get_role"
         };
-        self.enforce(caller, action, role_target(&role))?;
+        self.enforce(caller, action, role_target(&role)).await?;
         Ok(role)
     }
 
@@ -64,7 +64,7 @@ impl Identity {
         } else {
             "identity:list_roles"
         };
-        self.enforce(caller, action, Target::new())?;
+        self.enforce(caller, action, Target::new()).await?;
         let page = self.page_of(filter.page, None);
         filter.page = page.and_one();
         let found = self.store.roles(&filter).await?;
@@ -77,7 +77,7 @@ impl Identity {
         } else {
             "identity:create_role"
         };
-        self.enforce(caller, action, Target::new())?;
+        self.enforce(caller, action, Target::new()).await?;
         if let Some(domain_id) = &creation.domain_id {
             self.require_domain(domain_id).await?;
         }
@@ -106,7 +106,7 @@ impl Identity {
         } else {
             "identity:update_role"
         };
-        self.enforce(caller, action, role_target(&role))?;
+        self.enforce(caller, action, role_target(&role)).await?;
         if change
             .domain_id
             .as_set()
@@ -141,7 +141,7 @@ impl Identity {
         } else {
             "identity:delete_role"
         };
-        self.enforce(caller, action, role_target(&role))?;
+        self.enforce(caller, action, role_target(&role)).await?;
         if role.options.immutable == Some(true) {
             return Err(Error::immutable_delete(Entity::Role, id));
         }
@@ -169,7 +169,8 @@ impl Identity {
         caller: &Caller,
         prior: &RoleId,
     ) -> Result<(Role, Vec<Role>)> {
-        self.enforce(caller, "identity:list_implied_roles", Target::new())?;
+        self.enforce(caller, "identity:list_implied_roles", Target::new())
+            .await?;
         let role = self.store.role(prior).await?;
         let inference = RoleInference::new(self.store.implied_roles().await?);
         let mut roles = self.store.all_roles().await?;
@@ -182,7 +183,8 @@ impl Identity {
 
     /// Every role that implies others, with those.
     pub async fn role_inferences(&self, caller: &Caller) -> Result<Vec<(Role, Vec<Role>)>> {
-        self.enforce(caller, "identity:list_role_inference_rules", Target::new())?;
+        self.enforce(caller, "identity:list_role_inference_rules", Target::new())
+            .await?;
         let roles = self.store.all_roles().await?;
         let mut rules: Vec<(Role, Vec<Role>)> = Vec::new();
         for ImpliedRole { prior, implied } in self.store.implied_roles().await? {
@@ -208,7 +210,7 @@ impl Identity {
         prior: &RoleId,
         implied: &RoleId,
     ) -> Result<(Role, Role)> {
-        self.enforce(caller, action, Target::new())?;
+        self.enforce(caller, action, Target::new()).await?;
         let roles = (
             self.store.role(prior).await?,
             self.store.role(implied).await?,
@@ -229,7 +231,8 @@ impl Identity {
         prior: &RoleId,
         implied: &RoleId,
     ) -> Result<(Role, Role)> {
-        self.enforce(caller, "identity:create_implied_role", Target::new())?;
+        self.enforce(caller, "identity:create_implied_role", Target::new())
+            .await?;
         let (prior_role, implied_role) = (
             self.store.role(prior).await?,
             self.store.role(implied).await?,

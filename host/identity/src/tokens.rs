@@ -69,7 +69,7 @@ impl Identity {
         } else {
             "identity:validate_token"
         };
-        self.enforce(caller, action, token_target(&token))?;
+        self.enforce(caller, action, token_target(&token)).await?;
         if let Some(credential) = token.application_credential()
             && !credential.access_rules.is_empty()
             && options
@@ -93,7 +93,8 @@ impl Identity {
     ) -> Result<()> {
         let subject = subject.ok_or_else(no_token_given)?;
         let token = self.validate(subject, TimeDelta::zero()).await?;
-        self.enforce(caller, "identity:revoke_token", token_target(&token))?;
+        self.enforce(caller, "identity:revoke_token", token_target(&token))
+            .await?;
         let audit_id = || token.audit_id().to_owned();
         self.revoke(RevocationEvent::for_token(audit_id(), self.now()))
             .await?;

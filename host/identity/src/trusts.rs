@@ -93,7 +93,7 @@ impl Identity {
             ),
             Some(TrustFilter::All) | None => ("identity:list_trusts", Target::new()),
         };
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         refuse_handed_out(caller)?;
         match filter {
             Some(filter) => Ok(self.store.trusts(&filter).await?),
@@ -120,7 +120,8 @@ impl Identity {
                 "target.trust.trustee_user_id",
                 creation.trustee_user_id.as_str(),
             );
-        self.enforce(caller, "identity:create_trust", target)?;
+        self.enforce(caller, "identity:create_trust", target)
+            .await?;
         refuse_handed_out(caller)?;
         let project_id = creation
             .project_id
@@ -324,7 +325,7 @@ impl Identity {
                 "target.trust.trustee_user_id",
                 trust.trustee_user_id.as_str(),
             );
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         refuse_handed_out(caller)?;
         Ok(trust)
     }

@@ -60,7 +60,8 @@ impl Identity {
             caller,
             "identity:get_user",
             self.user_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         Ok(self.shown(found?))
     }
 
@@ -71,7 +72,7 @@ impl Identity {
         if let Some(domain_id) = own_domain {
             target.set("target.domain_id", domain_id.as_str());
         }
-        self.enforce(caller, "identity:list_users", target)?;
+        self.enforce(caller, "identity:list_users", target).await?;
         if filter.domain_id.is_none() {
             filter.domain_id = self.listed_domain(caller)?;
         }
@@ -104,7 +105,7 @@ impl Identity {
             "target.user.domain_id",
             creation.domain_id.as_ref().map(DomainId::as_str),
         );
-        self.enforce(caller, "identity:create_user", target)?;
+        self.enforce(caller, "identity:create_user", target).await?;
         let domain_id = creation
             .domain_id
             .unwrap_or_else(|| self.home_domain(caller));
@@ -149,7 +150,8 @@ impl Identity {
             caller,
             "identity:update_user",
             self.user_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         let user = self.shown(found?);
         if change
             .domain_id
@@ -219,7 +221,8 @@ impl Identity {
             caller,
             "identity:delete_user",
             self.user_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         self.require_database(&found?.domain_id).await?;
         self.store.delete_user(id).await?;
         self.revoke(RevocationEvent::for_user(id.clone(), self.now()))
@@ -285,7 +288,8 @@ impl Identity {
             caller,
             "identity:list_groups_for_user",
             self.user_target(id, found.as_ref().ok()),
-        )?;
+        )
+        .await?;
         found?;
         let mut groups = self.memberships(id).await?;
         if let Some(domain_id) = caller.scope_domain_id() {

@@ -39,7 +39,7 @@ async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
 ) -> Result<Json<PluginList>> {
-    let plugins = app.identity.plugins(&caller)?;
+    let plugins = app.identity.plugins(&caller).await?;
     Ok(Json(PluginList {
         plugins: plugins.into_iter().map(PluginView::new).collect(),
     }))

@@ -204,6 +204,7 @@ fn identity(source: &Source) -> Result<Options> {
         auth_methods: source
             .list("auth", "methods")?
             .unwrap_or(defaults.auth_methods),
+        authorizers: source.list("archstone", "authorizers")?.unwrap_or_default(),
         token_lifetime: source.seconds("token", "expiration", defaults.token_lifetime)?,
         allow_expired_window: source.seconds(
             "token",

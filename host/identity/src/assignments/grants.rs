@@ -225,7 +225,8 @@ impl Identity {
             }
             Target::System => {}
         }
-        self.enforce(caller, operation.action(target, actor), policy)?;
+        self.enforce(caller, operation.action(target, actor), policy)
+            .await?;
         match missing {
             // A grant may outlive its user where the user lives in a directory.
             Some(Error::NotFound {

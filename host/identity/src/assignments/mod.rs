@@ -81,7 +81,7 @@ impl Identity {
             "identity:list_role_assignments"
         };
         if !self.may_see_as_their_own(caller, query) {
-            self.enforce(caller, action, target)?;
+            self.enforce(caller, action, target).await?;
         }
         refuse_contradictions(query)?;
         let mut found = self.find_assignments(query).await?;

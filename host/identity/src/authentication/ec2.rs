@@ -36,7 +36,8 @@ impl Identity {
         caller: &Caller,
         request: Option<&SignedMembers>,
     ) -> Result<IssuedToken> {
-        self.enforce(caller, "identity:ec2tokens_validate", Target::new())?;
+        self.enforce(caller, "identity:ec2tokens_validate", Target::new())
+            .await?;
         self.token_for_signed(request, |request, secret| {
             Ok(verify_ec2(request, secret)?.map(str::to_owned))
         })
@@ -52,7 +53,8 @@ impl Identity {
         caller: &Caller,
         request: Option<&SignedMembers>,
     ) -> Result<IssuedToken> {
-        self.enforce(caller, "identity:s3tokens_validate", Target::new())?;
+        self.enforce(caller, "identity:s3tokens_validate", Target::new())
+            .await?;
         self.token_for_signed(request, |request, secret| {
             verify_s3(request, secret).map(|()| None)
         })

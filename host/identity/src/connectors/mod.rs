@@ -87,7 +87,7 @@ impl Identity {
         if !may_see_all {
             let domain_id = filter.domain_id.take();
             let domain_id = domain_id.unwrap_or_else(|| self.home_domain(caller));
-            self.enforce(caller, ACTION, target(&domain_id))?;
+            self.enforce(caller, ACTION, target(&domain_id)).await?;
             filter.domain_id = Some(domain_id);
         }
         let page = self.page_of(filter.page, None);
@@ -116,7 +116,8 @@ impl Identity {
         let domain_id = creation
             .domain_id
             .unwrap_or_else(|| self.home_domain(caller));
-        self.enforce(caller, "archstone:create_connector", target(&domain_id))?;
+        self.enforce(caller, "archstone:create_connector", target(&domain_id))
+            .await?;
         refuse_delegated(caller)?;
         self.require_domain(&domain_id).await?;
         let plugin = self.connector_plugin(&creation.plugin, &domain_id)?;
@@ -223,7 +224,7 @@ impl Identity {
             Ok(connector) => target(&connector.domain_id),
             Err(_) => Target::new(),
         };
-        self.enforce(caller, action, target)?;
+        self.enforce(caller, action, target).await?;
         Ok(found?)
     }
 

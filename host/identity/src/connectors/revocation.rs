@@ -49,7 +49,8 @@ impl Identity {
         digest: Option<&str>,
         since: Option<DateTime<Utc>>,
     ) -> Result<()> {
-        self.enforce(caller, "archstone:revoke_plugin", Target::new())?;
+        self.enforce(caller, "archstone:revoke_plugin", Target::new())
+            .await?;
         let filter = ConnectorFilter {
             plugin: Some(name.to_owned()),
             ..ConnectorFilter::default()

@@ -17,7 +17,8 @@ impl Identity {
         user_id: &UserId,
     ) -> Result<Vec<AccessToken>> {
         let target = Target::new().with("user_id", user_id.as_str());
-        self.enforce(caller, "identity:list_access_tokens", target)?;
+        self.enforce(caller, "identity:list_access_tokens", target)
+            .await?;
         refuse_delegated(caller)?;
         Ok(self.store.access_tokens(user_id).await?)
     }
@@ -29,7 +30,8 @@ impl Identity {
         id: &AccessTokenId,
     ) -> Result<AccessToken> {
         let target = Target::new().with("user_id", user_id.as_str());
-        self.enforce(caller, "identity:get_access_token", target)?;
+        self.enforce(caller, "identity:get_access_token", target)
+            .await?;
         refuse_delegated(caller)?;
         self.granted_by(user_id, id).await
     }
@@ -46,7 +48,8 @@ impl Identity {
     ) -> Result<()> {
         // The rule that Keystone asks here; the one with the fitting name is never asked.
         let target = Target::new().with("user_id", user_id.as_str());
-        self.enforce(caller, "identity:ec2_delete_credential", target)?;
+        self.enforce(caller, "identity:ec2_delete_credential", target)
+            .await?;
         refuse_delegated(caller)?;
         let token = self.store.access_token(id).await?;
         if token.user_id != *user_id {
@@ -64,7 +67,8 @@ impl Identity {
         id: &AccessTokenId,
     ) -> Result<Vec<Role>> {
         let target = Target::new().with("user_id", user_id.as_str());
-        self.enforce(caller, "identity:list_access_token_roles", target)?;
+        self.enforce(caller, "identity:list_access_token_roles", target)
+            .await?;
         let token = self.granted_by(user_id, id).await?;
         let all = self.store.all_roles().await?;
         Ok(token
@@ -85,7 +89,8 @@ impl Identity {
         role_id: &RoleId,
     ) -> Result<Role> {
         let target = Target::new().with("user_id", user_id.as_str());
-        self.enforce(caller, "identity:get_access_token_role", target)?;
+        self.enforce(caller, "identity:get_access_token_role", target)
+            .await?;
         let token = self.store.access_token(id).await?;
         if token.user_id != *user_id {
             return Err(Error::unauthenticated("User IDs do not match"));

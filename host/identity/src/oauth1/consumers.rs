@@ -26,12 +26,14 @@ const LONGEST_DESCRIPTION: usize = 64;
 
 impl Identity {
     pub async fn consumers(&self, caller: &Caller) -> Result<Vec<Consumer>> {
-        self.enforce(caller, "identity:list_consumers", Target::new())?;
+        self.enforce(caller, "identity:list_consumers", Target::new())
+            .await?;
         Ok(self.store.consumers().await?)
     }
 
     pub async fn consumer(&self, caller: &Caller, id: &ConsumerId) -> Result<Consumer> {
-        self.enforce(caller, "identity:get_consumer", Target::new())?;
+        self.enforce(caller, "identity:get_consumer", Target::new())
+            .await?;
         Ok(self.store.consumer(id).await?)
     }
 
@@ -40,7 +42,8 @@ impl Identity {
         caller: &Caller,
         creation: ConsumerCreation,
     ) -> Result<Consumer> {
-        self.enforce(caller, "identity:create_consumer", Target::new())?;
+        self.enforce(caller, "identity:create_consumer", Target::new())
+            .await?;
         check_description(creation.description.as_deref())?;
         let consumer = Consumer {
             id: ConsumerId::new(new_id()),
@@ -59,7 +62,8 @@ impl Identity {
         id: &ConsumerId,
         change: ConsumerChange,
     ) -> Result<Consumer> {
-        self.enforce(caller, "identity:update_consumer", Target::new())?;
+        self.enforce(caller, "identity:update_consumer", Target::new())
+            .await?;
         let mut consumer = self.store.consumer(id).await?;
         if let Change::Set(description) = change.description {
             check_description(description.as_deref())?;
@@ -73,7 +77,8 @@ impl Identity {
 
     /// Deletes a consumer, and with it all that users granted to it.
     pub async fn delete_consumer(&self, caller: &Caller, id: &ConsumerId) -> Result<()> {
-        self.enforce(caller, "identity:delete_consumer", Target::new())?;
+        self.enforce(caller, "identity:delete_consumer", Target::new())
+            .await?;
         self.store.delete_consumer(id).await?;
         self.audit_write(caller, "delete", Entity::Consumer, id.as_str());
         Ok(())

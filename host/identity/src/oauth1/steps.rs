@@ -93,7 +93,8 @@ impl Identity {
         id: &RequestTokenId,
         roles: Vec<RoleName>,
     ) -> Result<Secret> {
-        self.enforce(caller, "identity:authorize_request_token", Target::new())?;
+        self.enforce(caller, "identity:authorize_request_token", Target::new())
+            .await?;
         if caller.is_delegated() {
             return Err(Error::forbidden(
                 "a request token cannot be authorized with a token issued via delegation",

@@ -29,7 +29,8 @@ impl Identity {
     /// # Errors
     /// `NotFound`.
     pub async fn installed_plugin(&self, caller: &Caller, name: &str) -> Result<InstalledPlugin> {
-        self.enforce(caller, "archstone:get_plugin", Target::new())?;
+        self.enforce(caller, "archstone:get_plugin", Target::new())
+            .await?;
         let plugin = self.store.desired_plugin(name).await?;
         self.installed(plugin).await
     }
@@ -44,7 +45,7 @@ impl Identity {
         name: &str,
         artifact: Vec<u8>,
     ) -> Result<InstalledPlugin> {
-        self.require_installer(caller)?;
+        self.require_installer(caller).await?;
         self.install(Some(caller), name, artifact, None).await
     }
 
@@ -71,7 +72,7 @@ impl Identity {
         name: &str,
         settings: Settings,
     ) -> Result<InstalledPlugin> {
-        self.require_installer(caller)?;
+        self.require_installer(caller).await?;
         let digest = match self.store.desired_plugin(name).await {
             Ok(known) => known.digest,
             Err(archstone_store::Error::NotFound { .. }) => None,
@@ -96,7 +97,7 @@ impl Identity {
         name: &str,
         to: Option<&str>,
     ) -> Result<InstalledPlugin> {
-        self.require_installer(caller)?;
+        self.require_installer(caller).await?;
         let known = self.store.desired_plugin(name).await?;
         let history = self.store.plugin_history(name).await?;
         let version = match to {
@@ -125,7 +126,8 @@ impl Identity {
     /// # Errors
     /// `NotFound`.
     pub async fn remove_plugin(&self, caller: &Caller, name: &str) -> Result<()> {
-        self.enforce(caller, "archstone:delete_plugin", Target::new())?;
+        self.enforce(caller, "archstone:delete_plugin", Target::new())
+            .await?;
         refuse_delegated(caller)?;
         let known = self.store.desired_plugin(name).await?;
         self.store
@@ -135,8 +137,9 @@ impl Identity {
         Ok(())
     }
 
-    fn require_installer(&self, caller: &Caller) -> Result<()> {
-        self.enforce(caller, "archstone:install_plugin", Target::new())?;
+    async fn require_installer(&self, caller: &Caller) -> Result<()> {
+        self.enforce(caller, "archstone:install_plugin", Target::new())
+            .await?;
         refuse_delegated(caller)
     }
 

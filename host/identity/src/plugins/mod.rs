@@ -21,8 +21,9 @@ pub struct PluginDetails {
 }
 
 impl Identity {
-    pub fn plugins(&self, caller: &Caller) -> Result<Vec<PluginDetails>> {
-        self.enforce(caller, "archstone:list_plugins", Target::new())?;
+    pub async fn plugins(&self, caller: &Caller) -> Result<Vec<PluginDetails>> {
+        self.enforce(caller, "archstone:list_plugins", Target::new())
+            .await?;
         let details = |status: PluginStatus| {
             let description = self.plugins.describe(&status.method);
             let (kind, config_schema, secret_fields) = match description {

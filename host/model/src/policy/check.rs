@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::{Value, json};
+
 /// A parsed check string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Check {
@@ -51,6 +53,24 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// All of them, for who decides elsewhere.
+    pub fn to_json(&self) -> Value {
+        let mut roles: Vec<_> = self.roles.iter().collect();
+        roles.sort();
+        json!({
+            "user_id": self.user_id,
+            "user_domain_id": self.user_domain_id,
+            "project_id": self.project_id,
+            "project_domain_id": self.project_domain_id,
+            "domain_id": self.domain_id,
+            "system_scope": self.system_scope,
+            "roles": roles,
+            "trust_id": self.trust_id,
+            "trustor_id": self.trustor_id,
+            "trustee_id": self.trustee_id,
+        })
+    }
+
     /// Whether the credential at `path` reads as `wanted`. A null credential reads as `None`; one
     /// that does not exist equals nothing.
     pub(super) fn has(&self, path: &str, wanted: &str) -> bool {
@@ -84,6 +104,13 @@ impl Credentials {
 pub struct Target(HashMap<String, Option<String>>);
 
 impl Target {
+    /// All of it, for who decides elsewhere.
+    pub fn to_json(&self) -> Value {
+        let members = self.0.iter();
+        let members = members.map(|(key, value)| (key.clone(), json!(value)));
+        Value::Object(members.collect())
+    }
+
     pub fn new() -> Self {
         Self::default()
     }
