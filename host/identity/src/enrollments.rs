@@ -153,7 +153,7 @@ impl Identity {
     ) -> Result<Vec<Enrollment>> {
         self.may_manage(caller, "archstone:list_enrollments", user_id)
             .await?;
-        self.store.user(user_id).await?;
+        self.find_user(user_id).await?;
         let kept = self.enrolled_by(user_id, method).await?;
         Ok(kept.into_iter().map(Into::into).collect())
     }
@@ -306,7 +306,7 @@ impl Identity {
     ) -> Result<(User, Enrollable)> {
         self.may_manage(caller, "archstone:create_enrollment", user_id)
             .await?;
-        let user = self.store.user(user_id).await?;
+        let user = self.find_user(user_id).await?;
         if user.kind == UserKind::Federated {
             return Err(Error::refused(
                 "Users of an identity provider prove there who they are, and enroll nothing here.",
