@@ -80,7 +80,7 @@ impl Store {
                     .into_table("id_mapping")
                     .columns(["public_id", "domain_id", "local_id", "entity_type"])
                     // Somebody else may have seen the same entry in this moment.
-                    .on_conflict(OnConflict::new().do_nothing().to_owned());
+                    .on_conflict(nothing_new(tx.dialect()));
                 for local_id in batch {
                     insert.values_panic([
                         made(local_id).into(),
@@ -220,6 +220,17 @@ async fn insert(tx: &mut Session, user: &User, now: DateTime<Utc>) -> Result<()>
         ])
         .to_owned();
     tx.execute(&name).await.map(drop)
+}
+
+/// Leaves a row that is there as it is.
+fn nothing_new(dialect: Dialect) -> OnConflict {
+    let mut conflict = OnConflict::new();
+    match dialect {
+        // It has no way to do nothing, but can put in what is there.
+        Dialect::MySql => conflict.do_nothing_on(["public_id"]),
+        Dialect::Sqlite | Dialect::Postgres => conflict.do_nothing(),
+    };
+    conflict
 }
 
 fn of_kind(kind: EntryKind) -> SimpleExpr {
