@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::{Context, Result, bail};
 use archstone_identity::{Identity, Parts, PasswordHasher, SharedState};
 use archstone_model::clock::Clock;
-use archstone_plugins::{Registry, Runtime, RuntimeOptions};
+use archstone_plugins::{Registry, Runtime, RuntimeOptions, Signers};
 use archstone_store::{DatabaseUrl, PoolOptions, SchemaState, Store};
 use archstone_token::{
     AuthMethods, CredentialCipher, FernetTokens, JwsTokens, KeyPurpose, KeyRepository, KeyRing,
@@ -61,6 +61,14 @@ fn tokens(config: &Config, auth_methods: &AuthMethods) -> Result<TokenSealer> {
     Ok(TokenSealer::Jws(tokens))
 }
 
+/// Whose plugins are loaded; nothing where it is anybody's.
+pub(crate) fn plugin_signers(config: &Config) -> Result<Option<Signers>> {
+    let path = config.plugin_signers.as_deref();
+    path.map(Signers::read)
+        .transpose()
+        .context("cannot use [archstone] plugin_signers")
+}
+
 /// The whole service, with its plugin registry, on a database that is ready for it.
 pub(crate) async fn identity(config: &Config) -> Result<(Identity, Registry)> {
     let store = store(config).await?;
@@ -82,6 +90,7 @@ pub(crate) async fn identity(config: &Config) -> Result<(Identity, Registry)> {
             .as_ref()
             .map(|directory| directory.join(".cache"))
     });
+    options.signers = plugin_signers(config)?;
     let registry = Registry::new(Runtime::new(options).context("cannot start the plugin runtime")?);
     let receipts = key_ring(&config.receipt_keys, KeyPurpose::Receipts, "fernet")?;
     let credentials = key_ring(

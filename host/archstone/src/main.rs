@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     audit::{AuditFile, Courier, Destinations},
+    commands::plugin::Plugin,
     config::{Config, ConfigArgs, Notice},
 };
 
@@ -50,9 +51,9 @@ enum Command {
     /// This cloud as a SAML identity provider.
     #[command(subcommand)]
     Saml(commands::saml::Saml),
-    /// Install plugins and see how they fare.
+    /// Make, try, sign and install plugins, and see how they fare.
     #[command(subcommand)]
-    Plugin(commands::plugin::Plugin),
+    Plugin(Plugin),
     /// Print the state of every Keystone route as a Markdown table.
     #[command(hide = true)]
     RouteStatus,
@@ -69,16 +70,21 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Command::RouteStatus = cli.command {
-        return commands::routes::print();
-    }
+    let command = match cli.command {
+        Command::RouteStatus => return commands::routes::print(),
+        Command::Plugin(Plugin::Author(author)) => return author.run(),
+        command => command,
+    };
     let config = Config::load(&cli.config.files()?)?;
-    let (audited, couriers) = match &cli.command {
+    let (audited, couriers) = match &command {
         Command::Serve(_) => destinations(&config)?,
         _ => Default::default(),
     };
     let audit_file = audited.file.clone();
-    telemetry::start(&config, audited);
+    match &command {
+        Command::Plugin(plugin) if plugin.tells_calls() => telemetry::tell_plugin_calls(),
+        _ => telemetry::start(&config, audited),
+    }
     config.notices.iter().for_each(Notice::log);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = config.workers {
@@ -86,7 +92,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
     let runtime = runtime.enable_all().build()?;
     runtime.block_on(async {
-        match cli.command {
+        match command {
             Command::Serve(serve) => serve.run(&config, audit_file, couriers).await,
             Command::Db(db) => db.run(&config).await,
             Command::Bootstrap(bootstrap) => bootstrap.run(&config).await,
@@ -94,7 +100,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Credential(credential) => credential.run(&config).await,
             Command::Token(token) => token.run(&config),
             Command::Saml(saml) => saml.run(&config),
-            Command::Plugin(plugin) => plugin.run(&config),
+            Command::Plugin(plugin) => plugin.run(&config).await,
             Command::RouteStatus => Ok(()),
         }
     })

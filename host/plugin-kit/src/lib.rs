@@ -4,6 +4,9 @@
 //! Nothing is done twice: cargo compiles what changed, and a component is written only when it
 //! differs from the one that is there.
 
+mod lock;
+mod project;
+mod scripted;
 mod sysroot;
 mod toolchain;
 
@@ -22,21 +25,28 @@ use serde_json::Value;
 use wit_component::ComponentEncoder;
 
 use crate::toolchain::Toolchain;
+pub use crate::{
+    project::{Template, new_project},
+    scripted::build_scripted_plugins,
+};
 
 /// What guests are compiled for: WebAssembly with no system at all.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds every plugin of this repository, whose root directory is given. Gives the paths of the
+/// Builds every plugin of this repository that is in Rust, whose root directory is given. Gives the paths of the
 /// components, `target/plugins/NAME.wasm`.
 ///
 /// # Errors
 /// If there is no way to compile for WebAssembly, or a guest does not compile.
 pub fn build_plugins(root: &Path) -> Result<Vec<PathBuf>> {
-    let target = match env::var_os("CARGO_TARGET_DIR") {
+    build_workspace(&root.join("plugins"), &target_of(root))
+}
+
+fn target_of(root: &Path) -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
         Some(directory) => root.join(directory),
         None => root.join("target"),
-    };
-    build_workspace(&root.join("plugins"), &target)
+    }
 }
 
 /// Builds the plugins (crates of type `cdylib`) of any guest crate or workspace. Components go to
@@ -45,8 +55,53 @@ pub fn build_plugins(root: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// As for [`build_plugins`].
 pub fn build_workspace(guests: &Path, target: &Path) -> Result<Vec<PathBuf>> {
-    let toolchain = Toolchain::find(target)?;
-    let modules = compile(guests, &target.join("guests"), &toolchain)?;
+    let toolchain = Toolchain::find(&target.join("wasm-sysroot"))?;
+    build(guests, target, &toolchain, Lock::Final)
+}
+
+/// Builds a plugin's project where it lies: components go to its `target/plugins/`. Its lock file is
+/// brought in line with its Cargo.toml, as cargo does.
+///
+/// # Errors
+/// As for [`build_plugins`].
+pub fn build_project(project: &Path) -> Result<Vec<PathBuf>> {
+    let manifest = project.join("Cargo.toml");
+    if !manifest.is_file() {
+        bail!(
+            "there is no {}; `archstone plugin new` makes a project",
+            manifest.display()
+        );
+    }
+    let project = project
+        .canonicalize()
+        .with_context(|| format!("cannot find {}", project.display()))?;
+    let toolchain = Toolchain::find(&shared_sysroot())?;
+    build(&project, &project.join("target"), &toolchain, Lock::Follows)
+}
+
+/// Where a standard library that had to be built is kept for all projects of this user.
+fn shared_sysroot() -> PathBuf {
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(directory) = variable("ARCHSTONE_WASM_SYSROOT") {
+        return directory.into();
+    }
+    let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || variable("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache
+        .or_else(home)
+        .unwrap_or_else(env::temp_dir)
+        .join("archstone/wasm-sysroot")
+}
+
+/// Whether cargo may change the lock file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    Final,
+    Follows,
+}
+
+fn build(guests: &Path, target: &Path, toolchain: &Toolchain, lock: Lock) -> Result<Vec<PathBuf>> {
+    let modules = compile(guests, &target.join("guests"), toolchain, lock)?;
     let output = target.join("plugins");
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
     modules
@@ -81,10 +136,12 @@ fn compile(
     guests: &Path,
     target: &Path,
     toolchain: &Toolchain,
+    lock: Lock,
 ) -> Result<BTreeMap<String, PathBuf>> {
     let mut cargo = cargo();
     cargo
-        .args(["build", "--release", "--locked", "--target", TARGET])
+        .args(["build", "--release", "--target", TARGET])
+        .args((lock == Lock::Final).then_some("--locked"))
         .arg("--message-format=json-render-diagnostics")
         .current_dir(guests)
         .env("CARGO_TARGET_DIR", target)

@@ -23,15 +23,14 @@ pub(crate) struct Toolchain {
 }
 
 impl Toolchain {
-    pub fn find(target: &Path) -> Result<Self> {
+    pub fn find(sysroot: &Path) -> Result<Self> {
         if has_std()? {
             return Ok(Self::default());
         }
-        let directory = target.join("wasm-sysroot");
-        if !sysroot::is_ready(&directory) && rustup_adds_target() && has_std()? {
+        if !sysroot::is_ready(sysroot) && rustup_adds_target() && has_std()? {
             return Ok(Self::default());
         }
-        let sysroot = sysroot::build(&directory).with_context(|| {
+        let sysroot = sysroot::build(sysroot).with_context(|| {
             format!(
                 "this toolchain has no standard library for {TARGET}; install it with `rustup \
                  target add {TARGET}`. Building it from Debian's sources failed too"

@@ -22,6 +22,10 @@ impl Digest {
         Self(digest)
     }
 
+    pub(crate) fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     pub(crate) fn bytes(&self) -> [u8; 32] {
         self.0
     }

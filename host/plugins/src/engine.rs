@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 use archstone_model::clock::Clock;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::{RuntimeError, StateStore, artifact_cache::ArtifactCache};
+use crate::{RuntimeError, Signers, StateStore, artifact_cache::ArtifactCache};
 
 /// How often running guests are looked at: each gives way to other tasks then, and is stopped when
 /// it has computed too long.
@@ -25,16 +25,19 @@ pub struct RuntimeOptions {
     /// Short-lived values, shared by all nodes.
     pub state: Arc<dyn StateStore>,
     pub clock: Clock,
+    /// Whose plugins are loaded: no others, if it is set.
+    pub signers: Option<Signers>,
 }
 
 impl RuntimeOptions {
-    /// No cache, 256 instances, the machine's clock.
+    /// No cache, 256 instances, the machine's clock, plugins of anybody.
     pub fn new(state: Arc<dyn StateStore>) -> Self {
         Self {
             cache: None,
             instances: 256,
             state,
             clock: Clock::system(),
+            signers: None,
         }
     }
 }
@@ -49,6 +52,7 @@ struct Shared {
     cache: Option<ArtifactCache>,
     state: Arc<dyn StateStore>,
     clock: Clock,
+    signers: Option<Signers>,
 }
 
 impl Runtime {
@@ -73,6 +77,7 @@ impl Runtime {
             cache,
             state: options.state,
             clock: options.clock,
+            signers: options.signers,
             engine,
         };
         tick(&shared.engine).map_err(|error| RuntimeError::Engine {
@@ -92,6 +97,11 @@ impl Runtime {
 
     pub(crate) fn state(&self) -> &Arc<dyn StateStore> {
         &self.0.state
+    }
+
+    /// Whose plugins are loaded; nothing where it is anybody's.
+    pub(crate) fn signers(&self) -> Option<&Signers> {
+        self.0.signers.as_ref()
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -5,6 +5,8 @@ use std::{io, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
+use crate::SignatureError;
+
 /// Why a method could not look at a step. Nothing is proven, and nothing is decided about the
 /// claimant: it is the plugin or its surroundings that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -124,12 +126,15 @@ pub enum PrepareError {
     )]
     NotAComponent,
 
+    #[error("the artifact is not trusted: {0}")]
+    NotTrusted(#[from] SignatureError),
+
     #[error("the artifact does not compile: {reason}")]
     DoesNotCompile { reason: String },
 
     #[error(
         "the plugin imports `{import}`, which no plugin is given; it may have what \
-         `archstone:plugin` defines and nothing of WASI"
+         `archstone:plugin` defines, and of WASI what docs/plugins.md lists"
     )]
     UnknownImport { import: String },
 

@@ -52,6 +52,7 @@ mod engine;
 mod enrollment;
 mod error;
 mod files;
+mod inspection;
 mod login;
 mod method;
 mod operations;
@@ -62,6 +63,7 @@ mod registry;
 mod run;
 mod settings;
 mod shelf;
+mod signature;
 mod state;
 mod status;
 mod version_0_1;
@@ -78,6 +80,7 @@ pub use enrollment::{
     EnrollmentCompleted, Verified,
 };
 pub use error::{PluginError, PrepareError, RuntimeError};
+pub use inspection::{Inspection, ToGrant};
 pub use login::{Account, Assertion, Challenge, Credential, Denial, Outcome, Proof, Reason, Step};
 pub use operations::{Decision, Refusal};
 pub use people::{Condition, Entries, Entry, EntryKey, Part};
@@ -88,6 +91,9 @@ pub use settings::{
     StreamServer,
 };
 pub use shelf::{Installed, Shelf, ShelfError, Version};
+pub use signature::{
+    KeyError, KeyId, NewKey, SignatureError, Signers, SigningKey, claimed_signers,
+};
 pub use state::{MemoryState, StateStore, StateUnavailable};
 pub use status::{LastError, PluginState, PluginStatus, Serving};
 pub use worlds::Kind;

@@ -6,7 +6,8 @@ use archstone_model::{id::UserId, secret::Secret};
 use serde_json::{Map, Value};
 
 /// Who a method's answers are about; see [`crate::Method::proves`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Proof {
     /// The local user whom the host found in the payload and hands over as [`Step::account`].
     Account,

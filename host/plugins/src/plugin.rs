@@ -356,11 +356,33 @@ pub(crate) fn check_name(name: &str) -> Result<(), PrepareError> {
     })
 }
 
+/// Compiles what the operator trusts.
 async fn compile(
     runtime: Runtime,
     artifact: Vec<u8>,
     digest: Digest,
 ) -> Result<Component, PrepareError> {
+    refuse_by_look(&artifact)?;
+    let work = move || {
+        if let Some(signers) = runtime.signers() {
+            signers.verify(&artifact)?;
+        }
+        compile_or_load(&runtime, &artifact, digest)
+    };
+    off_the_serving_threads(work).await
+}
+
+/// Compiles what is only looked at, whoever it is from.
+pub(crate) async fn compile_aside(
+    runtime: Runtime,
+    artifact: Vec<u8>,
+    digest: Digest,
+) -> Result<Component, PrepareError> {
+    refuse_by_look(&artifact)?;
+    off_the_serving_threads(move || compile_or_load(&runtime, &artifact, digest)).await
+}
+
+fn refuse_by_look(artifact: &[u8]) -> Result<(), PrepareError> {
     if artifact.len() > LARGEST_ARTIFACT {
         return Err(PrepareError::ArtifactTooLarge {
             size: artifact.len(),
@@ -370,7 +392,26 @@ async fn compile(
     if artifact.starts_with(b"\0asm\x01\0\0\0") {
         return Err(PrepareError::NotAComponent);
     }
-    let work = move || {
+    Ok(())
+}
+
+async fn off_the_serving_threads(
+    work: impl FnOnce() -> Result<Component, PrepareError> + Send + 'static,
+) -> Result<Component, PrepareError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(compiled) => compiled,
+        Err(error) => Err(PrepareError::DoesNotCompile {
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn compile_or_load(
+    runtime: &Runtime,
+    artifact: &[u8],
+    digest: Digest,
+) -> Result<Component, PrepareError> {
+    let load = || {
         let engine = runtime.engine();
         if let Some(component) = runtime.cache().and_then(|cache| cache.load(engine, digest)) {
             metrics::counter!("archstone_plugin_cache_total", "result" => "hit").increment(1);
@@ -378,18 +419,14 @@ async fn compile(
         }
         metrics::counter!("archstone_plugin_cache_total", "result" => "miss").increment(1);
         let began = Instant::now();
-        let component = Component::from_binary(engine, &artifact)?;
+        let component = Component::from_binary(engine, artifact)?;
         if let Some(cache) = runtime.cache() {
             cache.keep(digest, &component.serialize()?);
         }
         tracing::debug!(digest = %digest.short(), took = ?began.elapsed(), "compiled a plugin");
         Ok(component)
     };
-    let compiled: Result<wasmtime::Result<Component>, _> = tokio::task::spawn_blocking(work).await;
-    let reason = match compiled {
-        Ok(Ok(component)) => return Ok(component),
-        Ok(Err(error)) => format!("{error:#}"),
-        Err(error) => error.to_string(),
-    };
-    Err(PrepareError::DoesNotCompile { reason })
+    load().map_err(|error: wasmtime::Error| PrepareError::DoesNotCompile {
+        reason: format!("{error:#}"),
+    })
 }

@@ -7,6 +7,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 use crate::{
     Account, PluginError,
     call::{Call, Exceeded, Granted},
+    capabilities::NoSystem,
 };
 
 const LONGEST_DETAIL: usize = 1024;
@@ -45,6 +46,10 @@ fn classify(granted: &Granted, exceeded: Option<Exceeded>, error: &wasmtime::Err
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         let trap = trap.to_string();
+        return PluginError::Trapped { method, trap };
+    }
+    if let Some(denied) = error.downcast_ref::<NoSystem>() {
+        let trap = denied.to_string();
         return PluginError::Trapped { method, trap };
     }
     if error.is::<PoolConcurrencyLimitError>() {

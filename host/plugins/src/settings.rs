@@ -84,6 +84,31 @@ pub struct Grants {
     pub credentials: BTreeSet<String>,
 }
 
+impl Grants {
+    /// For a plugin that is looked at and reaches nothing: everything, of nobody.
+    pub(crate) fn of_everything() -> Self {
+        Self {
+            http: Some(HttpGrant {
+                origins: BTreeSet::new(),
+                private_networks: Vec::new(),
+                ca_file: None,
+                max_response_bytes: default_response_bytes(),
+                max_requests: default_requests(),
+                timeout_ms: default_timeout(),
+            }),
+            stream: Some(StreamGrant {
+                servers: Some(BTreeSet::new()),
+                private_networks: Vec::new(),
+                ca_file: None,
+                max_bytes: default_stream_bytes(),
+                max_connections: default_connections(),
+                timeout_ms: default_timeout(),
+            }),
+            credentials: BTreeSet::from([String::new()]),
+        }
+    }
+}
+
 /// Which servers a plugin may send requests to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use archstone_plugin_kit::{build_plugins, build_workspace};
+use archstone_plugin_kit::{build_plugins, build_scripted_plugins, build_workspace};
 use clap::Args;
 
 use crate::shell::{root, say, target};
@@ -14,6 +14,10 @@ pub struct Plugins {
     /// A guest crate or workspace, instead of `plugins/`.
     #[arg(long, value_name = "DIRECTORY")]
     path: Option<PathBuf>,
+
+    /// Those in JavaScript and Python too; gets their tools from PyPI and npm.
+    #[arg(long, conflicts_with = "path")]
+    scripted: bool,
 }
 
 impl Plugins {
@@ -22,7 +26,11 @@ impl Plugins {
             None => build_plugins(root())?,
             Some(path) => build_workspace(&path, &target())?,
         };
-        for component in components {
+        let scripted = match self.scripted {
+            true => build_scripted_plugins(root())?,
+            false => Vec::new(),
+        };
+        for component in components.into_iter().chain(scripted) {
             say(&component.display().to_string());
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use archstone_plugin_kit::build_plugins;
+use archstone_plugin_kit::{build_plugins, build_scripted_plugins};
 use clap::{Args, ValueEnum};
 
 use crate::databases::Databases;
@@ -106,6 +106,9 @@ impl Test {
             machine::install_packages()?;
         }
         build_plugins(root())?;
+        if parts.contains(&Part::Rust) {
+            build_scripted_plugins(root())?;
+        }
         run(cargo().args(["build", "--workspace", "--bins", "--examples", "--locked"]))?;
         if parts.contains(&Part::Plugins) {
             guest_tests()?;

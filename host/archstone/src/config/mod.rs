@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub plugin_dir: Option<PathBuf>,
     pub login_routes: Option<LoginRoutesFile>,
     pub plugin_cache: Option<PathBuf>,
+    /// Public keys: only plugins that one of them signed are loaded.
+    pub plugin_signers: Option<PathBuf>,
     pub policy_files: PolicyFiles,
     pub policy: PolicyOptions,
     pub identity: Options,
@@ -128,6 +130,7 @@ impl Config {
                 .path("archstone", "login_routes")?
                 .map(LoginRoutesFile),
             plugin_cache: source.path("archstone", "plugin_cache")?,
+            plugin_signers: source.path("archstone", "plugin_signers")?,
             policy_files: policy_files(source, files)?,
             policy: PolicyOptions {
                 enforce_new_defaults: source.bool("oslo_policy", "enforce_new_defaults", true)?,

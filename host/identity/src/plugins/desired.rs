@@ -98,6 +98,27 @@ impl Identity {
         to: Option<&str>,
     ) -> Result<InstalledPlugin> {
         self.require_installer(caller).await?;
+        self.roll_back(Some(caller), name, to).await
+    }
+
+    /// Goes back on behalf of who has the database at hand: the command line.
+    ///
+    /// # Errors
+    /// As for [`Self::roll_back_plugin`].
+    pub async fn roll_back_plugin_locally(
+        &self,
+        name: &str,
+        to: Option<&str>,
+    ) -> Result<InstalledPlugin> {
+        self.roll_back(None, name, to).await
+    }
+
+    async fn roll_back(
+        &self,
+        caller: Option<&Caller>,
+        name: &str,
+        to: Option<&str>,
+    ) -> Result<InstalledPlugin> {
         let known = self.store.desired_plugin(name).await?;
         let history = self.store.plugin_history(name).await?;
         let version = match to {
@@ -117,7 +138,7 @@ impl Identity {
         let artifact = self.store.artifact(version).await?;
         self.rehearse(name, artifact, settings.clone()).await?;
         let plugin = self.desire(name, Some(version), &settings).await?;
-        self.audit_write(caller, "rollback", Entity::Plugin, name);
+        self.audit_plugin(caller, "rollback", name);
         self.installed(plugin).await
     }
 
@@ -129,12 +150,40 @@ impl Identity {
         self.enforce(caller, "archstone:delete_plugin", Target::new())
             .await?;
         refuse_delegated(caller)?;
+        self.remove(Some(caller), name).await
+    }
+
+    /// Takes a plugin out of service on behalf of who has the database at hand: the command line.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn remove_plugin_locally(&self, name: &str) -> Result<()> {
+        self.remove(None, name).await
+    }
+
+    /// Every plugin that was ever installed for all nodes, for the command line.
+    pub async fn installed_plugins_locally(&self) -> Result<Vec<InstalledPlugin>> {
+        let mut all = Vec::new();
+        for plugin in self.store.desired_plugins().await? {
+            all.push(self.installed(plugin).await?);
+        }
+        Ok(all)
+    }
+
+    async fn remove(&self, caller: Option<&Caller>, name: &str) -> Result<()> {
         let known = self.store.desired_plugin(name).await?;
         self.store
             .set_plugin(name, None, &known.settings, self.now())
             .await?;
-        self.audit_write(caller, "delete", Entity::Plugin, name);
+        self.audit_plugin(caller, "delete", name);
         Ok(())
+    }
+
+    fn audit_plugin(&self, caller: Option<&Caller>, action: &'static str, name: &str) {
+        match caller {
+            Some(caller) => self.audit_write(caller, action, Entity::Plugin, name),
+            None => self.audit_write_by("operator", action, Entity::Plugin, name),
+        }
     }
 
     async fn require_installer(&self, caller: &Caller) -> Result<()> {
@@ -161,10 +210,7 @@ impl Identity {
             .await?;
         self.store.keep_artifact(&digest, &artifact).await?;
         let plugin = self.desire(name, Some(&digest), &settings).await?;
-        match caller {
-            Some(caller) => self.audit_write(caller, "install", Entity::Plugin, name),
-            None => self.audit_write_by("operator", "install", Entity::Plugin, name),
-        }
+        self.audit_plugin(caller, "install", name);
         self.installed(plugin).await
     }
 

@@ -4,15 +4,19 @@ use crate::{
     Account, Digest,
     bindings::archstone::plugin::credentials::{self, CredentialsError},
     call::Call,
+    capabilities::CALLS,
 };
 
 impl credentials::Host for Call {
     fn of_type(&mut self, kind: String) -> Result<Vec<credentials::Credential>, CredentialsError> {
         if !self.granted.credential_types.contains(&kind) {
+            tracing::trace!(target: CALLS, plugin = self.granted.method, "credentials of type {kind:?}: not granted");
             return Err(CredentialsError::NotGranted);
         }
         let account = self.account.as_ref().ok_or(CredentialsError::NoAccount)?;
         let method = &self.granted.method;
+        let count = account.credentials.iter().filter(|one| one.kind == kind);
+        tracing::trace!(target: CALLS, plugin = method, "credentials of type {kind:?}: {}", count.count());
         let of_type = account.credentials.iter().filter(|one| one.kind == kind);
         Ok(of_type
             .map(|one| credentials::Credential {

@@ -5,6 +5,7 @@ use rand::RngCore;
 use crate::{
     bindings::archstone::plugin::{clock, log, random, secrets},
     call::Call,
+    capabilities::CALLS,
 };
 
 /// How many messages one call may log.
@@ -15,6 +16,7 @@ const MOST_RANDOM_BYTES: u32 = 4096;
 impl clock::Host for Call {
     fn now(&mut self) -> clock::Instant {
         let now = self.granted.runtime.clock().now();
+        tracing::trace!(target: CALLS, plugin = self.granted.method, "clock now: {now}");
         clock::Instant {
             seconds: now.timestamp().try_into().unwrap_or(0),
             nanoseconds: now.timestamp_subsec_nanos(),
@@ -24,6 +26,7 @@ impl clock::Host for Call {
 
 impl random::Host for Call {
     fn bytes(&mut self, count: u32) -> Vec<u8> {
+        tracing::trace!(target: CALLS, plugin = self.granted.method, "random bytes: {count}");
         let mut bytes = vec![0; count.min(MOST_RANDOM_BYTES) as usize];
         rand::rng().fill_bytes(&mut bytes);
         bytes
@@ -49,8 +52,12 @@ impl log::Host for Call {
 
 impl secrets::Host for Call {
     fn get(&mut self, field: String) -> Option<String> {
+        let secret = self.granted.secrets.get(&field);
+        tracing::trace!(target: CALLS, plugin = self.granted.method, "secrets get {field:?}: {}", match secret {
+            Some(_) => "there",
+            None => "not set",
+        });
         // The plugin is whom the operator gave this secret.
-        let secret = self.granted.secrets.get(&field)?;
-        Some(secret.expose().to_owned())
+        secret.map(|secret| secret.expose().to_owned())
     }
 }

@@ -9,10 +9,11 @@ use std::{
     fmt, fs,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 use reqwest::{
     Certificate, Client, Method,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -26,6 +27,7 @@ use crate::{
     address::may_connect,
     bindings::archstone::plugin::http::{self, HttpError, Request, Response},
     call::Call,
+    capabilities::CALLS,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -170,9 +172,42 @@ impl http::Host for Call {
         let Some(client) = &self.granted.http else {
             return Err(HttpError::OriginNotGranted);
         };
-        client.send(request).await.inspect_err(|error| {
+        let traced = tracing::enabled!(target: CALLS, tracing::Level::TRACE);
+        let told = traced.then(|| self.told(&request));
+        let began = Instant::now();
+        let answer = client.send(request).await;
+        if let Some(told) = told {
+            let took = began.elapsed().as_millis();
+            let outcome = match &answer {
+                Ok(answer) => format!("{}, {} bytes", answer.status, answer.body.len()),
+                Err(error) => error.to_string(),
+            };
+            tracing::trace!(target: CALLS, plugin = self.granted.method, "http {told}: {outcome} ({took} ms)");
+        }
+        answer.inspect_err(|error| {
             tracing::debug!(plugin = self.granted.method, %error, "a plugin's request failed");
         })
+    }
+}
+
+impl Call {
+    /// A request as it may be told: without its query, and without the plugin's secrets, which some
+    /// servers want in the path.
+    fn told(&self, request: &Request) -> String {
+        let place = match Url::parse(&request.url) {
+            Ok(url) => {
+                let path = percent_decode_str(url.path()).decode_utf8_lossy();
+                format!("{}{path}", url.origin().ascii_serialization())
+            }
+            Err(_) => "no URL".to_owned(),
+        };
+        let secrets = self.granted.secrets.values();
+        let hidden = secrets
+            .map(|secret| secret.expose()) // to keep them out of the text
+            .filter(|secret| !secret.is_empty())
+            .fold(place, |place, secret| place.replace(secret, "[secret]"));
+        let method = request.method.escape_debug();
+        format!("{method} {}", hidden.escape_debug())
     }
 }
 

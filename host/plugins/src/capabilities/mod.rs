@@ -7,6 +7,7 @@ mod http;
 mod signatures;
 mod state;
 mod stream;
+mod wasi;
 
 use wasmtime::{
     Engine,
@@ -17,6 +18,7 @@ pub(crate) use ambient::LOG_MESSAGES;
 pub(crate) use http::HttpClient;
 pub use stream::Line;
 pub(crate) use stream::StreamClient;
+pub(crate) use wasi::NoSystem;
 
 use crate::{
     Grants, PrepareError,
@@ -30,6 +32,11 @@ pub(crate) const LARGEST_INPUT: usize = 1 << 20;
 /// The most that a plugin with connections of its own hands over at once: all that a directory
 /// holds.
 pub(crate) const LARGEST_LISTING: usize = 32 << 20;
+
+/// The target of events that tell what plugins ask of the host, one for each call. They are traced,
+/// and nothing is done for them unless somebody listens (`archstone plugin run` does). None has a
+/// secret: values never, keys and texts that may hold one as digests.
+pub(crate) const CALLS: &str = "archstone::plugin::calls";
 
 const PACKAGE: &str = "archstone:plugin/";
 
@@ -90,11 +97,8 @@ pub(crate) fn link(
     grants: &Grants,
 ) -> Result<Linker<Call>, PrepareError> {
     let mut linker = Linker::new(engine);
-    for (import, _) in component.component_type().imports(engine) {
-        let (interface, version) = import
-            .strip_prefix(PACKAGE)
-            .and_then(|rest| rest.split_once('@'))
-            .unwrap_or_default();
+    for (import, found) in component.component_type().imports(engine) {
+        let (interface, version) = parts_of(import);
         granted(interface, grants)?;
         let linked = match version {
             "0.2.0" if interface == "stream" => Some(
@@ -105,7 +109,7 @@ pub(crate) fn link(
             ),
             "0.2.0" => link_interface!(current, &mut linker, interface),
             "0.1.0" => link_interface!(v0_1::archstone::plugin, &mut linker, interface),
-            _ => None,
+            _ => wasi::link(&mut linker, engine, import, &found.ty),
         };
         match linked {
             Some(Ok(())) => {}
@@ -122,6 +126,18 @@ pub(crate) fn link(
         }
     }
     Ok(linker)
+}
+
+/// The interface of the contract that an import is, and its version; both empty for anything else.
+fn parts_of(import: &str) -> (&str, &str) {
+    let rest = import.strip_prefix(PACKAGE);
+    rest.and_then(|rest| rest.split_once('@'))
+        .unwrap_or_default()
+}
+
+/// The interface of the contract that an import is, or nothing.
+pub(crate) fn interface_of(import: &str) -> &str {
+    parts_of(import).0
 }
 
 /// Refuses what is the operator's to grant and was not. All else reaches the plugin's own things
@@ -143,10 +159,17 @@ fn install_tls_provider() {
 
 /// The error for a capability that is the operator's to grant, with how to grant it.
 pub(crate) fn not_granted(capability: &'static str) -> PrepareError {
-    let remedy = match capability {
+    PrepareError::NotGranted {
+        capability,
+        remedy: remedy(capability),
+    }
+}
+
+/// How a capability is granted that is the operator's to grant.
+pub(crate) fn remedy(capability: &str) -> &'static str {
+    match capability {
         "http" => r#"name the servers it may reach: `"grant": {"http": {"origins": [...]}}`"#,
         "stream" => r#"say that it may connect to servers: `"grant": {"stream": {...}}`"#,
         _ => r#"name the types it may read: `"grant": {"credentials": [...]}`"#,
-    };
-    PrepareError::NotGranted { capability, remedy }
+    }
 }

@@ -13,10 +13,12 @@ use crate::{
         self, Hash, JwsAlgorithm, JwsError, SignatureAlgorithm, VerifiedJws,
     },
     call::Call,
+    capabilities::CALLS,
 };
 
 impl signatures::Host for Call {
     fn digest(&mut self, hash: Hash, data: Vec<u8>) -> Vec<u8> {
+        tracing::trace!(target: CALLS, plugin = self.granted.method, "signatures digest ({hash:?}) of {} bytes", data.len());
         let algorithm = match hash {
             Hash::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
             Hash::Sha256 => &digest::SHA256,
@@ -27,6 +29,7 @@ impl signatures::Host for Call {
     }
 
     fn hmac(&mut self, hash: Hash, key: Vec<u8>, data: Vec<u8>) -> Vec<u8> {
+        tracing::trace!(target: CALLS, plugin = self.granted.method, "signatures hmac ({hash:?}) of {} bytes", data.len());
         let algorithm = match hash {
             Hash::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             Hash::Sha256 => hmac::HMAC_SHA256,
@@ -39,7 +42,9 @@ impl signatures::Host for Call {
     }
 
     fn equal(&mut self, left: Vec<u8>, right: Vec<u8>) -> bool {
-        left.ct_eq(&right).into()
+        let equal = left.ct_eq(&right).into();
+        tracing::trace!(target: CALLS, plugin = self.granted.method, "signatures equal: {equal}");
+        equal
     }
 
     fn verify_jws(
@@ -48,7 +53,12 @@ impl signatures::Host for Call {
         keys: String,
         accept: Vec<JwsAlgorithm>,
     ) -> Result<VerifiedJws, JwsError> {
-        verify(&jws, &keys, &accept)
+        let verified = verify(&jws, &keys, &accept);
+        tracing::trace!(target: CALLS, plugin = self.granted.method, "signatures verify-jws: {}", match &verified {
+            Ok(_) => "holds".to_owned(),
+            Err(error) => error.to_string(),
+        });
+        verified
     }
 
     fn verify(

@@ -6,6 +6,7 @@ use crate::{
     Digest, StateUnavailable,
     bindings::archstone::plugin::state::{self, StateError},
     call::Call,
+    capabilities::CALLS,
 };
 
 const LONGEST_KEY: usize = 128;
@@ -18,6 +19,7 @@ impl state::Host for Call {
         check(&value, seconds)?;
         let state = self.granted.runtime.state();
         let kept = state.put(&self.scope(), &key, &value, ttl(seconds)).await;
+        self.trace("put", &key, kept.as_ref().map(|()| "kept"));
         kept.map_err(|error| self.unavailable(error))
     }
 
@@ -32,6 +34,11 @@ impl state::Host for Call {
         let key = self.stored_key(&key)?;
         let state = self.granted.runtime.state();
         let taken = state.take(&self.scope(), &key).await;
+        let told = taken.as_ref().map(|taken| match taken {
+            Some(_) => "there",
+            None => "nothing",
+        });
+        self.trace("take", &key, told);
         taken.map_err(|error| self.unavailable(error))
     }
 
@@ -47,6 +54,11 @@ impl state::Host for Call {
         let kept = state
             .put_if_absent(&self.scope(), &key, &value, ttl(seconds))
             .await;
+        let told = kept.as_ref().map(|kept| match kept {
+            true => "kept",
+            false => "the key is taken",
+        });
+        self.trace("put-if-absent", &key, told);
         kept.map_err(|error| self.unavailable(error))
     }
 }
@@ -63,6 +75,13 @@ impl Call {
             1..=LONGEST_KEY => Ok(Digest::of(key.as_bytes()).to_string()),
             _ => Err(StateError::Invalid),
         }
+    }
+
+    /// Keys can be secret (a one-time code), so that it is the stored one that is told.
+    fn trace(&self, what: &str, stored_key: &str, outcome: Result<&str, &StateUnavailable>) {
+        let key = stored_key.get(..8).unwrap_or_default();
+        let outcome = outcome.unwrap_or("unavailable");
+        tracing::trace!(target: CALLS, plugin = self.granted.method, "state {what} #{key}: {outcome}");
     }
 
     fn unavailable(&self, error: StateUnavailable) -> StateError {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
@@ -22,16 +22,27 @@ pub fn component(name: &str) -> Vec<u8> {
     static BUILT: OnceLock<HashMap<String, Vec<u8>>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let paths = archstone_plugin_kit::build_plugins(&root).unwrap();
-        paths
-            .into_iter()
-            .map(|path| {
-                let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-                (name, fs::read(path).unwrap())
-            })
-            .collect()
+        by_name(archstone_plugin_kit::build_plugins(&root).unwrap())
     });
     built[name].clone()
+}
+
+/// A component in JavaScript or Python, by the name of its project.
+pub fn scripted(name: &str) -> Vec<u8> {
+    static BUILT: OnceLock<HashMap<String, Vec<u8>>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        by_name(archstone_plugin_kit::build_scripted_plugins(&root).unwrap())
+    });
+    built[name].clone()
+}
+
+fn by_name(paths: Vec<PathBuf>) -> HashMap<String, Vec<u8>> {
+    let named = paths.into_iter().map(|path| {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (name, fs::read(path).unwrap())
+    });
+    named.collect()
 }
 
 /// The same component with another digest: a custom section is appended, which means nothing.

@@ -18,13 +18,17 @@ async fn refused(artifact: Vec<u8>, with: serde_json::Value) -> PrepareError {
 
 #[tokio::test]
 async fn an_unknown_import_is_refused_by_name() {
-    let wasi = r#"(component (import "wasi:cli/environment@0.2.0" (instance
-        (export "get-arguments" (func (result (list string)))))))"#;
-    match refused(wat::parse_str(wasi).unwrap(), json!({})).await {
-        PrepareError::UnknownImport { import } => {
-            assert_eq!(import, "wasi:cli/environment@0.2.0");
+    for unknown in [
+        "wasi:http/outgoing-handler@0.2.0",
+        "wasi:sockets/tcp@0.3.0",
+        "wasi:keyvalue/store@0.2.0",
+        "somebody:else/anything@1.0.0",
+    ] {
+        let component = format!(r#"(component (import "{unknown}" (instance)))"#);
+        match refused(wat::parse_str(component).unwrap(), json!({})).await {
+            PrepareError::UnknownImport { import } => assert_eq!(import, unknown),
+            other => panic!("{other}"),
         }
-        other => panic!("{other}"),
     }
 }
 
