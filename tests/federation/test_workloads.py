@@ -5,6 +5,8 @@ import time
 import jwt
 import pytest
 import requests
+
+from harness.api import Api
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from jwt.algorithms import OKPAlgorithm
 
@@ -214,3 +216,11 @@ def test_a_configuration_that_cannot_work_is_refused(acme, ci, changes, where):
     config = {name: value for name, value in configured(ci, **changes).items() if value is not None}
     message = acme.try_to_connect("jwt", config, rules=RULES).fails(400)["error"]["message"]
     assert where in message, message
+
+
+def test_a_manager_sees_what_connectors_can_be_made_of(server, acme, connector):
+    listed = acme.manager.get("/v4/connector_plugins").ok()["connector_plugins"]
+    (jwt_plugin,) = [one for one in listed if one["name"] == "jwt"]
+    assert jwt_plugin["kind"] == "token-connector" and "audiences" in jwt_plugin["config_schema"]["properties"]
+    assert acme.manager.get("/v4/connector_plugins?domain_id=default").status == 403
+    assert Api(server).get("/v4/connector_plugins").status == 401

@@ -53,7 +53,7 @@ use archstone_store::Store;
 use archstone_token::{AuthMethods, CredentialCipher, Receipts, TokenSealer};
 use chrono::{DateTime, Utc};
 
-pub use archstone_plugins::{LARGEST_ARTIFACT, Settings};
+pub use archstone_plugins::{LARGEST_ARTIFACT, PluginProfile, Settings};
 
 pub use crate::{
     application_credentials::{

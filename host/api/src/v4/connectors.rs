@@ -1,6 +1,8 @@
 //! `/v4/connectors`: a domain's own ways in, managed by the domain's manager.
 
-use archstone_identity::{ConnectorChange, ConnectorCreation, ConnectorDetails, Trial};
+use archstone_identity::{
+    ConnectorChange, ConnectorCreation, ConnectorDetails, PluginProfile, Trial,
+};
 use archstone_model::{
     Extra,
     connector::ConnectorFilter,
@@ -32,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(show, update, delete))
+        .routes(routes!(list_plugins))
         .routes(routes!(attempt))
         .routes(routes!(revoke))
 }
@@ -62,6 +65,29 @@ async fn list(
         &base_url,
         &query,
     ))
+}
+
+/// Lists the plugins that connectors of a domain may be made of, with what their configuration is.
+#[utoipa::path(get, path = "/connector_plugins", tag = "connectors",
+    params(("domain_id" = Option<String>, Query, description = "The caller's domain where it is left out")),
+    responses((status = 200, body = ConnectorPluginList)))]
+async fn list_plugins(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    query: ListQuery,
+) -> Result<axum::Json<ConnectorPluginList>> {
+    let domain_id = query.get("domain_id").map(DomainId::from);
+    let found = app.identity.connector_plugins(&caller, domain_id).await?;
+    let view = |(name, profile): (String, PluginProfile)| ConnectorPluginView {
+        name,
+        kind: profile.kind.as_str(),
+        version: profile.version,
+        config_schema: profile.config_schema,
+        secret_fields: profile.secret_fields,
+    };
+    Ok(axum::Json(ConnectorPluginList {
+        connector_plugins: found.into_iter().map(view).collect(),
+    }))
 }
 
 /// Creates a connector, once its plugin accepts the configuration. It is an identity provider with a
@@ -191,6 +217,26 @@ async fn revoke(
     let since = since(request.since.as_deref())?;
     app.identity.revoke_connector(&caller, &id, since).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Serialize, ToSchema)]
+struct ConnectorPluginList {
+    connector_plugins: Vec<ConnectorPluginView>,
+}
+
+/// A plugin as those who make connectors see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConnectorPlugin)]
+struct ConnectorPluginView {
+    name: String,
+    /// `redirect-connector` where people log in, `token-connector` for workloads.
+    kind: &'static str,
+    version: String,
+    /// JSON Schema of a connector's configuration, secrets included.
+    #[schema(value_type = Object)]
+    config_schema: Value,
+    /// The properties that are secrets.
+    secret_fields: Vec<String>,
 }
 
 #[derive(ToSchema)]

@@ -103,6 +103,26 @@ impl Identity {
         })
     }
 
+    /// The plugins that connectors of a domain may be made of, by name.
+    pub async fn connector_plugins(
+        &self,
+        caller: &Caller,
+        domain_id: Option<DomainId>,
+    ) -> Result<Vec<(String, PluginProfile)>> {
+        let domain_id = domain_id.unwrap_or_else(|| self.home_domain(caller));
+        let action = "archstone:list_connector_plugins";
+        self.enforce(caller, action, target(&domain_id)).await?;
+        let mut usable = Vec::new();
+        for status in self.plugins.status() {
+            if let Ok(profile) = self.connector_plugin(&status.method, &domain_id)
+                && matches!(profile.kind, Kind::RedirectConnector | Kind::TokenConnector)
+            {
+                usable.push((status.method, profile));
+            }
+        }
+        Ok(usable)
+    }
+
     /// Makes a connector, with an identity provider and a mapping of its own, once its plugin is
     /// content with the configuration.
     ///
