@@ -5,11 +5,10 @@ import time
 import jwt
 import pytest
 import requests
-
-from harness.api import Api
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from jwt.algorithms import OKPAlgorithm
 
+from harness.api import Api
 from harness.cli import OpenStack
 
 pytestmark = pytest.mark.archstone_only

@@ -23,10 +23,12 @@ use super::*;
 
 const USERS: &str = "ou=people,dc=x";
 
+type Attributes = Vec<(&'static str, Vec<String>)>;
+
 /// The entries, and what was seen of the clients.
 #[derive(Default)]
 struct World {
-    entries: Vec<(String, Vec<(&'static str, Vec<String>)>)>,
+    entries: Vec<(String, Attributes)>,
     password: &'static str,
     searches: RefCell<Vec<LdapFilter>>,
     binds: RefCell<Vec<String>>,
