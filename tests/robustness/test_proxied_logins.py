@@ -136,14 +136,15 @@ def test_a_token_of_a_certificate_makes_no_wider_ones(start):
     bound.post(f"/users/{user}/credentials/OS-EC2", tenant_id=project).fails(403)
 
 
-def test_a_certificate_in_place_of_a_token_is_for_a_user_who_lives_here(start):
+def test_a_certificate_in_place_of_a_token_is_for_its_user_and_gives_no_roles_of_another(start):
     server, admin = told(start, TRUSTING, ISSUED)
     _, project = alice_of(admin)
     without_token(server, project).ok()
     without_token(server, project, "eve").fails(401)
     without_token(server, project, **{"X-Idp-Ssl-Client-I-Dn": "CN=eve"}).fails(401)
+    # Somebody who has no account here has the roles of the mapping's groups, and there are none.
     admin.patch("/OS-FEDERATION/mappings/oauth2_mapping", mapping={"rules": EPHEMERAL}).ok()
-    without_token(server, project).fails(401)
+    without_token(server, project).fails(403)
 
 
 def test_a_disabled_issuer_opens_nothing(start):
