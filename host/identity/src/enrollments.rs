@@ -313,12 +313,11 @@ impl Identity {
             ));
         }
         let serving = self.plugins.enrollable(method);
-        let method =
-            serving
-                .filter(|_| self.supports(method))
-                .ok_or_else(|| Error::Unavailable {
-                    reason: format!("there is no method {method} to enroll in now"),
-                })?;
+        let method = serving.filter(|_| self.supports(method)).ok_or_else(|| {
+            Error::Missing(format!(
+                "Could not find method: there is no {method} to enroll in."
+            ))
+        })?;
         Ok((user, method))
     }
 

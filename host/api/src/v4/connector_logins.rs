@@ -3,8 +3,9 @@
 use archstone_identity::{Arrival, DeviceProgress, Finished, Purpose, RequestedScope};
 use archstone_model::{id::ConnectorId, secret::Secret};
 use axum::{
-    Form, Json,
-    extract::{Path, Query, State},
+    Json,
+    body::Bytes,
+    extract::{Path, RawQuery, State},
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
@@ -103,9 +104,9 @@ async fn continue_by_device(State(app): State<App>, Body(request): Body<DeviceRe
 async fn come_back(
     State(app): State<App>,
     headers: HeaderMap,
-    Query(parameters): Query<Vec<(String, String)>>,
+    RawQuery(query): RawQuery,
 ) -> Result {
-    let (state, parameters) = take_state(parameters)?;
+    let (state, parameters) = take_state(pairs(query.unwrap_or_default().as_bytes()))?;
     let arrival = Arrival {
         browser: Some(browser::shown(&headers, &state).unwrap_or_else(|| Secret::new(""))),
         state,
@@ -127,18 +128,21 @@ async fn come_back(
     params(("connector_id" = String, Path)),
     request_body(content = LogoutForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "Their sessions have ended; no body."), (status = 403)))]
-async fn log_out(
-    State(app): State<App>,
-    Path(id): Path<ConnectorId>,
-    Form(form): Form<Vec<(String, String)>>,
-) -> Result {
+async fn log_out(State(app): State<App>, Path(id): Path<ConnectorId>, form: Bytes) -> Result {
     let connector = app.identity.usable_connector(&id).await?;
-    app.identity.log_out_by_notice(&connector, form).await?;
+    app.identity
+        .log_out_by_notice(&connector, pairs(&form))
+        .await?;
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response())
 }
 
+/// The pairs of a query or a form. Bytes that make no text are replaced, so that everything is read.
+fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(encoded).into_owned().collect()
+}
+
 /// The one `state`, and the rest.
-pub(super) fn take_state(
+fn take_state(
     parameters: Vec<(String, String)>,
 ) -> Result<(String, Vec<(String, String)>), ApiError> {
     let (mut states, rest): (Vec<_>, Vec<_>) = parameters
