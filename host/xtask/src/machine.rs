@@ -29,6 +29,9 @@ const PACKAGES: [&str; 15] = [
     "xmlsec1",
 ];
 
+/// Programs that may come from elsewhere than Debian, whose packages would then be in their way.
+const PROGRAMS: [(&str, &str); 2] = [("nodejs", "node"), ("npm", "npm")];
+
 /// Installs the Debian packages that are missing.
 ///
 /// # Errors
@@ -63,6 +66,11 @@ pub fn install_packages() -> Result<()> {
 }
 
 fn installed(package: &str) -> bool {
+    let there =
+        |(of, program): &(&str, &str)| *of == package && works(command(program).arg("--version"));
+    if PROGRAMS.iter().any(there) {
+        return true;
+    }
     command("dpkg-query")
         .args(["--show", "--showformat=${db:Status-Status}", package])
         .output()
