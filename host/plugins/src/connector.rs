@@ -130,12 +130,9 @@ impl Connector {
         };
         let call = plugin.call(
             None,
-            async |world, store| match world {
-                World::Redirect(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    instance.call_begin(store, &beginning).await
-                }
-                other => Err(other.has_no("logins by redirect")),
+            async |world, store| {
+                let instance = world.redirect(&mut *store).await?;
+                instance.call_begin(store, &beginning).await
             },
             |said| plugin.begun(said, way),
             |begun| match begun {
@@ -165,12 +162,9 @@ impl Connector {
         };
         let call = plugin.call(
             None,
-            async |world, store| match world {
-                World::Redirect(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    instance.call_complete(store, &completion).await
-                }
-                other => Err(other.has_no("logins by redirect")),
+            async |world, store| {
+                let instance = world.redirect(&mut *store).await?;
+                instance.call_complete(store, &completion).await
             },
             |said| match said {
                 wire::Outcome::Asserted(said) => Ok(Completed::Asserted(plugin.assertion(said)?)),
@@ -202,15 +196,14 @@ impl Connector {
         let call = plugin.call(
             None,
             async |world, store| match world {
-                World::Redirect(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    instance.call_present(store, &presentation).await
-                }
                 World::Token(pre) => {
                     let instance = pre.instantiate_async(&mut *store).await?;
                     instance.call_present(store, &presentation).await
                 }
-                other => Err(other.has_no("logins by token")),
+                other => {
+                    let instance = other.redirect(&mut *store).await?;
+                    instance.call_present(store, &presentation).await
+                }
             },
             |said: Result<outcomes::Assertion, outcomes::Denial>| match said {
                 Ok(said) => Ok(Ok(plugin.assertion(said)?)),
@@ -240,12 +233,9 @@ impl Connector {
         };
         let call = plugin.call(
             None,
-            async |world, store| match world {
-                World::Redirect(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    instance.call_logout(store, &notice).await
-                }
-                other => Err(other.has_no("notices of a logout")),
+            async |world, store| {
+                let instance = world.redirect(&mut *store).await?;
+                instance.call_logout(store, &notice).await
             },
             |said| match said {
                 Ok(ended) => Ok(Ok(plugin.subject(ended.subject)?)),

@@ -7,15 +7,12 @@ use serde_json::{Map, Value};
 use crate::{
     Account, Challenge, Denial, Method, PluginError,
     bindings::{
-        archstone::plugin::authentication,
-        enrollable_method::{EnrollableMethod, archstone::plugin::enrolling as wire},
+        archstone::plugin::authentication, enrollable_method::archstone::plugin::enrolling as wire,
     },
-    call::Call,
     challenges::LOGIN,
     method::Question,
     outcome::denial,
     plugin::{LONGEST_MEMORY, LoadedPlugin},
-    worlds::World,
 };
 
 /// What a challenge is for, when it is one of an enrollment. Its answer is none to a login's.
@@ -116,7 +113,7 @@ impl Enrollable {
         let begun = plugin.call(
             None,
             async |world, store| {
-                let instance = instantiate(world, store).await?;
+                let instance = world.enrollable(store).await?;
                 instance.call_begin_enrollment(store, &beginning).await
             },
             |begun| match begun {
@@ -159,7 +156,7 @@ impl Enrollable {
         let completed = plugin.call(
             None,
             async |world, store| {
-                let instance = instantiate(world, store).await?;
+                let instance = world.enrollable(store).await?;
                 instance.call_complete_enrollment(store, &completion).await
             },
             |completed| match completed {
@@ -187,7 +184,7 @@ impl Enrollable {
         let named = plugin.call(
             None,
             async |world, store| {
-                let instance = instantiate(world, store).await?;
+                let instance = world.enrollable(store).await?;
                 instance.call_named_in(store, &payload).await
             },
             Ok,
@@ -223,7 +220,7 @@ impl Enrollable {
         let answer = plugin.call(
             None,
             async |world, store| {
-                let instance = instantiate(world, store).await?;
+                let instance = world.enrollable(store).await?;
                 instance.call_authenticate(store, &asked).await
             },
             |outcome| match outcome {
@@ -286,16 +283,6 @@ impl LoadedPlugin {
             return Err(self.broke("more than 16 KiB to keep of an enrollment"));
         }
         self.object(data, "thing to keep")
-    }
-}
-
-async fn instantiate(
-    world: &World,
-    store: &mut wasmtime::Store<Call>,
-) -> wasmtime::Result<EnrollableMethod> {
-    match world {
-        World::Enrollable(pre) => pre.instantiate_async(store).await,
-        _ => Err(world.has_no("enrollments")),
     }
 }
 

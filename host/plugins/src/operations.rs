@@ -9,7 +9,6 @@ use crate::{
     },
     plugin::LoadedPlugin,
     run::shortened,
-    worlds::World,
 };
 
 /// Why events were not delivered.
@@ -38,12 +37,9 @@ impl LoadedPlugin {
         };
         let call = self.call(
             None,
-            async |world, store| match world {
-                World::Sink(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    instance.call_deliver(store, &batch).await
-                }
-                other => Err(other.has_no("deliveries")),
+            async |world, store| {
+                let instance = world.sink(&mut *store).await?;
+                instance.call_deliver(store, &batch).await
             },
             |said| {
                 Ok(said.map_err(|refusal| Refusal {
@@ -73,12 +69,9 @@ impl LoadedPlugin {
         };
         let call = self.call(
             None,
-            async |world, store| match world {
-                World::Authorizer(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    instance.call_decide(store, &question).await
-                }
-                other => Err(other.has_no("decisions")),
+            async |world, store| {
+                let instance = world.authorizer(&mut *store).await?;
+                instance.call_decide(store, &question).await
             },
             |said| {
                 Ok(match said {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Connector, PluginError, bindings::directory_connector::archstone::plugin::directory as wire,
-    plugin::LoadedPlugin, run::shortened, worlds::World,
+    plugin::LoadedPlugin, run::shortened,
 };
 
 /// What Keystone's table of ids has room for.
@@ -66,15 +66,12 @@ impl Connector {
         };
         let call = plugin.call(
             None,
-            async |world, store| match world {
-                World::Directory(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    match kind {
-                        EntryKind::User => instance.call_find_user(store, &lookup).await,
-                        EntryKind::Group => instance.call_find_group(store, &lookup).await,
-                    }
+            async |world, store| {
+                let instance = world.directory(&mut *store).await?;
+                match kind {
+                    EntryKind::User => instance.call_find_user(store, &lookup).await,
+                    EntryKind::Group => instance.call_find_group(store, &lookup).await,
                 }
-                other => Err(other.has_no("users")),
             },
             |said| match plugin.asked(said)? {
                 Some(said) => Ok(Some(plugin.entry(said)?)),
@@ -103,15 +100,12 @@ impl Connector {
         };
         let call = plugin.call(
             None,
-            async |world, store| match world {
-                World::Directory(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    match kind {
-                        EntryKind::User => instance.call_list_users(store, &query).await,
-                        EntryKind::Group => instance.call_list_groups(store, &query).await,
-                    }
+            async |world, store| {
+                let instance = world.directory(&mut *store).await?;
+                match kind {
+                    EntryKind::User => instance.call_list_users(store, &query).await,
+                    EntryKind::Group => instance.call_list_groups(store, &query).await,
                 }
-                other => Err(other.has_no("users")),
             },
             |said| plugin.entries(plugin.asked(said)?, most),
             |_| "listed",
@@ -140,15 +134,12 @@ impl Connector {
         };
         let call = plugin.call(
             None,
-            async |world, store| match world {
-                World::Directory(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    match kind {
-                        EntryKind::User => instance.call_groups_of_user(store, &belonging).await,
-                        EntryKind::Group => instance.call_members_of_group(store, &belonging).await,
-                    }
+            async |world, store| {
+                let instance = world.directory(&mut *store).await?;
+                match kind {
+                    EntryKind::User => instance.call_groups_of_user(store, &belonging).await,
+                    EntryKind::Group => instance.call_members_of_group(store, &belonging).await,
                 }
-                other => Err(other.has_no("users")),
             },
             |said| match plugin.asked(said)? {
                 Some(said) => Ok(Some(plugin.entries(said, most)?)),
@@ -177,12 +168,9 @@ impl Connector {
         };
         let call = plugin.call(
             None,
-            async |world, store| match world {
-                World::Directory(pre) => {
-                    let instance = pre.instantiate_async(&mut *store).await?;
-                    instance.call_verify(store, &claim).await
-                }
-                other => Err(other.has_no("passwords")),
+            async |world, store| {
+                let instance = world.directory(&mut *store).await?;
+                instance.call_verify(store, &claim).await
             },
             |said| match plugin.asked(said)? {
                 wire::Proof::Proven(said) => Ok(Ok(plugin.entry(said)?)),

@@ -64,8 +64,8 @@ pub(crate) struct LoadedPlugin {
     pub config: String,
     settings: Settings,
     granted: Arc<Granted>,
-    component: Component,
-    world: World,
+    /// Linked with what the operator grants, which is the same for all connectors of a plugin.
+    world: Arc<World>,
     turns: Semaphore,
     breaker: Breaker,
 }
@@ -86,7 +86,7 @@ impl LoadedPlugin {
         };
         let component = compile(runtime.clone(), artifact, revision.artifact).await?;
         let linker = capabilities::link(runtime.engine(), &component, &settings.grant)?;
-        let world = World::new(runtime.engine(), &component, &linker)?;
+        let world = Arc::new(World::new(runtime.engine(), &component, &linker)?);
         let bare = Arc::new(Granted::nothing(runtime, method, &settings.limits));
         let described = bounded(&bare, None, async |store| world.describe(store).await).await?;
         let description = Description::read(described, &settings.grant)?;
@@ -98,7 +98,6 @@ impl LoadedPlugin {
             }
             return Ok(Self::assemble(
                 bare,
-                component,
                 world,
                 description,
                 revision,
@@ -127,7 +126,6 @@ impl LoadedPlugin {
         });
         let plugin = Self::assemble(
             granted,
-            component,
             world,
             description,
             revision,
@@ -139,7 +137,7 @@ impl LoadedPlugin {
         Ok(plugin)
     }
 
-    /// Makes a connector of a plugin that serves connectors: linked with what the operator allows
+    /// Makes a connector of a plugin that serves connectors: it may reach what the operator allows
     /// it and its owner asks for. Whether its configuration works is for [`Self::check`].
     pub fn connect(&self, setup: ConnectorSetup, reach: &Reach) -> Result<Self, PrepareError> {
         let runtime = &self.granted.runtime;
@@ -147,13 +145,14 @@ impl LoadedPlugin {
         let configuration = Configuration::of_owner(setup.config, &self.description)?;
         let grant = &self.settings.grant;
         let named = self.settings.named_by_owner(&configuration.servers)?;
-        let http = grant.http.clone();
-        let linker = capabilities::link(runtime.engine(), &self.component, grant)?;
-        let world = World::new(runtime.engine(), &self.component, &linker)?;
         let granted = Arc::new(Granted {
             namespace: format!("connector/{}", setup.id),
             secrets: configuration.secrets,
-            http: http.map(|http| HttpClient::new(http, named)).transpose()?,
+            http: grant
+                .http
+                .clone()
+                .map(|http| HttpClient::new(http, named))
+                .transpose()?,
             stream: grant
                 .stream
                 .as_ref()
@@ -163,8 +162,7 @@ impl LoadedPlugin {
         });
         Ok(Self::assemble(
             granted,
-            self.component.clone(),
-            world,
+            Arc::clone(&self.world),
             self.description.clone(),
             revision,
             self.settings.clone(),
@@ -183,11 +181,9 @@ impl LoadedPlugin {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn assemble(
         granted: Arc<Granted>,
-        component: Component,
-        world: World,
+        world: Arc<World>,
         description: Description,
         revision: Revision,
         settings: Settings,
@@ -210,7 +206,6 @@ impl LoadedPlugin {
                 limits.breaker_failures,
                 Duration::from_millis(limits.breaker_open_ms),
             ),
-            component,
             world,
             granted,
         }

@@ -10,10 +10,16 @@ use wasmtime::{
 use crate::{
     PrepareError,
     bindings::{
-        self, archstone::plugin::authentication as wire, archstone::plugin::types,
-        authorizer::AuthorizerPre, directory_connector::DirectoryConnectorPre,
-        enrollable_method::EnrollableMethodPre, event_sink::EventSinkPre,
-        redirect_connector::RedirectConnectorPre, token_connector::TokenConnectorPre, v0_1,
+        self,
+        archstone::plugin::authentication as wire,
+        archstone::plugin::types,
+        authorizer::{Authorizer, AuthorizerPre},
+        directory_connector::{DirectoryConnector, DirectoryConnectorPre},
+        enrollable_method::{EnrollableMethod, EnrollableMethodPre},
+        event_sink::{EventSink, EventSinkPre},
+        redirect_connector::{RedirectConnector, RedirectConnectorPre},
+        token_connector::TokenConnectorPre,
+        v0_1,
     },
     call::Call,
 };
@@ -64,6 +70,30 @@ impl Kind {
     pub fn is_method(self) -> bool {
         matches!(self, Self::AuthMethod | Self::EnrollableMethod)
     }
+}
+
+/// Calls what every world exports, in a fresh instance. The last argument makes of what the first
+/// version answers what the newest does.
+macro_rules! call_any {
+    ($world:expr, $store:ident, $call:ident($($argument:expr),*), $from_first:expr) => {
+        match $world {
+            World::MethodOf0_1(pre) => {
+                let instance = pre.instantiate_async(&mut *$store).await?;
+                instance.$call($store, $($argument),*).await.map($from_first)
+            }
+            World::Method(pre) => call_any!(pre, $store, $call($($argument),*)),
+            World::Enrollable(pre) => call_any!(pre, $store, $call($($argument),*)),
+            World::Redirect(pre) => call_any!(pre, $store, $call($($argument),*)),
+            World::Token(pre) => call_any!(pre, $store, $call($($argument),*)),
+            World::Directory(pre) => call_any!(pre, $store, $call($($argument),*)),
+            World::Sink(pre) => call_any!(pre, $store, $call($($argument),*)),
+            World::Authorizer(pre) => call_any!(pre, $store, $call($($argument),*)),
+        }
+    };
+    ($pre:ident, $store:ident, $call:ident($($argument:expr),*)) => {{
+        let instance = $pre.instantiate_async(&mut *$store).await?;
+        instance.$call($store, $($argument),*).await
+    }};
 }
 
 /// A component linked and ready to be instantiated, as a plugin of its world.
@@ -139,40 +169,7 @@ impl World {
     }
 
     pub async fn describe(&self, store: &mut Store<Call>) -> wasmtime::Result<types::Description> {
-        Ok(match self {
-            Self::MethodOf0_1(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_describe(store).await?.into()
-            }
-            Self::Method(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_describe(store).await?
-            }
-            Self::Enrollable(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_describe(store).await?
-            }
-            Self::Redirect(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_describe(store).await?
-            }
-            Self::Token(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_describe(store).await?
-            }
-            Self::Directory(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_describe(store).await?
-            }
-            Self::Sink(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_describe(store).await?
-            }
-            Self::Authorizer(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_describe(store).await?
-            }
-        })
+        call_any!(self, store, call_describe(), Into::into)
     }
 
     #[allow(clippy::ptr_arg)] // as the generated bindings take it
@@ -181,41 +178,8 @@ impl World {
         store: &mut Store<Call>,
         config: &String,
     ) -> wasmtime::Result<Result<(), types::ConfigError>> {
-        Ok(match self {
-            Self::MethodOf0_1(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                let checked = instance.call_check(store, config).await?;
-                checked.map_err(Into::into)
-            }
-            Self::Method(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_check(store, config).await?
-            }
-            Self::Enrollable(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_check(store, config).await?
-            }
-            Self::Redirect(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_check(store, config).await?
-            }
-            Self::Token(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_check(store, config).await?
-            }
-            Self::Directory(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_check(store, config).await?
-            }
-            Self::Sink(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_check(store, config).await?
-            }
-            Self::Authorizer(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.call_check(store, config).await?
-            }
-        })
+        call_any!(self, store, call_check(config), |checked| checked
+            .map_err(Into::into))
     }
 
     /// One step of a login by a method that needs no enrollment.
@@ -242,4 +206,26 @@ impl World {
     pub fn has_no(&self, what: &str) -> wasmtime::Error {
         wasmtime::Error::msg(format!("a plugin of kind {:?} has no {what}", self.kind()))
     }
+}
+
+/// Instances of one world each, for what only that world exports.
+macro_rules! instances {
+    ($($name:ident: $variant:ident -> $instance:ty, $what:literal;)*) => {
+        impl World {$(
+            pub async fn $name(&self, store: &mut Store<Call>) -> wasmtime::Result<$instance> {
+                match self {
+                    Self::$variant(pre) => pre.instantiate_async(store).await,
+                    other => Err(other.has_no($what)),
+                }
+            }
+        )*}
+    };
+}
+
+instances! {
+    enrollable: Enrollable -> EnrollableMethod, "enrollments";
+    redirect: Redirect -> RedirectConnector, "logins by redirect";
+    directory: Directory -> DirectoryConnector, "users";
+    sink: Sink -> EventSink, "deliveries";
+    authorizer: Authorizer -> Authorizer, "decisions";
 }
