@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AuthMethod, Authorizer, Beginning, Completion, ConfigError, Decision, Denial,
-    DirectoryConnector, DirectoryFailure, EnrollableMethod, EnrolledStep, Enrolling, Enrollment,
-    EnrollmentAnswer, EventSink, Parameters, Question, RedirectConnector, Refusal, Step,
-    TokenConnector,
+    Assertion, AuthMethod, Authorizer, Beginning, Completion, ConfigError, Decision, Denial,
+    Description, DirectoryConnector, DirectoryFailure, EnrollableMethod, EnrolledStep, Enrolling,
+    Enrollment, EnrollmentAnswer, EventSink, Parameters, Question, RedirectConnector, Refusal,
+    Step, TokenConnector,
     bindings::{
         Guest,
         archstone::plugin::{authentication as wire, outcomes, types},
@@ -31,14 +31,11 @@ pub struct Component<M>(PhantomData<M>);
 
 impl<M: AuthMethod> Guest for Component<M> {
     fn describe() -> types::Description {
-        report_panics();
-        M::describe().into_wire()
+        described(M::describe)
     }
 
     fn check(config: String) -> Result<(), types::ConfigError> {
-        report_panics();
-        let config = config_from(&config).map_err(ConfigError::into_wire)?;
-        M::check(&config).map_err(ConfigError::into_wire)
+        checked(&config, M::check)
     }
 
     fn authenticate(step: wire::Step) -> wire::Outcome {
@@ -54,14 +51,11 @@ impl<M: AuthMethod> Guest for Component<M> {
 
 impl<M: EnrollableMethod> enrollable_method::Guest for Component<M> {
     fn describe() -> types::Description {
-        report_panics();
-        M::describe().into_wire()
+        described(M::describe)
     }
 
     fn check(config: String) -> Result<(), types::ConfigError> {
-        report_panics();
-        let config = config_from(&config).map_err(ConfigError::into_wire)?;
-        M::check(&config).map_err(ConfigError::into_wire)
+        checked(&config, M::check)
     }
 
     fn begin_enrollment(beginning: enrolling::Beginning) -> enrolling::Begun {
@@ -103,14 +97,11 @@ impl<M: EnrollableMethod> enrollable_method::Guest for Component<M> {
 
 impl<C: RedirectConnector> redirect_connector::Guest for Component<C> {
     fn describe() -> types::Description {
-        report_panics();
-        C::describe().into_wire()
+        described(C::describe)
     }
 
     fn check(config: String) -> Result<(), types::ConfigError> {
-        report_panics();
-        let config = config_from(&config).map_err(ConfigError::into_wire)?;
-        C::check(&config).map_err(ConfigError::into_wire)
+        checked(&config, C::check)
     }
 
     fn begin(beginning: redirection::Beginning) -> redirection::Begun {
@@ -147,11 +138,7 @@ impl<C: RedirectConnector> redirect_connector::Guest for Component<C> {
     fn present(
         presentation: presenting::Presentation,
     ) -> Result<outcomes::Assertion, outcomes::Denial> {
-        report_panics();
-        usable(&presentation.config)
-            .and_then(|config| C::present(config, presentation.token))
-            .map(crate::Assertion::into_wire)
-            .map_err(Denial::into_wire)
+        presented(presentation, C::present)
     }
 
     fn logout(notice: redirection::Notice) -> Result<redirection::Ended, outcomes::Denial> {
@@ -165,37 +152,27 @@ impl<C: RedirectConnector> redirect_connector::Guest for Component<C> {
 
 impl<C: TokenConnector> token_connector::Guest for Component<C> {
     fn describe() -> types::Description {
-        report_panics();
-        C::describe().into_wire()
+        described(C::describe)
     }
 
     fn check(config: String) -> Result<(), types::ConfigError> {
-        report_panics();
-        let config = config_from(&config).map_err(ConfigError::into_wire)?;
-        C::check(&config).map_err(ConfigError::into_wire)
+        checked(&config, C::check)
     }
 
     fn present(
         presentation: presenting::Presentation,
     ) -> Result<outcomes::Assertion, outcomes::Denial> {
-        report_panics();
-        usable(&presentation.config)
-            .and_then(|config| C::present(config, presentation.token))
-            .map(crate::Assertion::into_wire)
-            .map_err(Denial::into_wire)
+        presented(presentation, C::present)
     }
 }
 
 impl<C: DirectoryConnector> directory_connector::Guest for Component<C> {
     fn describe() -> types::Description {
-        report_panics();
-        C::describe().into_wire()
+        described(C::describe)
     }
 
     fn check(config: String) -> Result<(), types::ConfigError> {
-        report_panics();
-        let config = config_from(&config).map_err(ConfigError::into_wire)?;
-        C::check(&config).map_err(ConfigError::into_wire)
+        checked(&config, C::check)
     }
 
     fn find_user(
@@ -274,14 +251,11 @@ fn asked<C: DeserializeOwned, T>(
 
 impl<P: EventSink> event_sink::Guest for Component<P> {
     fn describe() -> types::Description {
-        report_panics();
-        P::describe().into_wire()
+        described(P::describe)
     }
 
     fn check(config: String) -> Result<(), types::ConfigError> {
-        report_panics();
-        let config = config_from(&config).map_err(ConfigError::into_wire)?;
-        P::check(&config).map_err(ConfigError::into_wire)
+        checked(&config, P::check)
     }
 
     fn deliver(batch: delivering::Batch) -> Result<(), Refusal> {
@@ -297,14 +271,11 @@ impl<P: EventSink> event_sink::Guest for Component<P> {
 
 impl<P: Authorizer> authorizer::Guest for Component<P> {
     fn describe() -> types::Description {
-        report_panics();
-        P::describe().into_wire()
+        described(P::describe)
     }
 
     fn check(config: String) -> Result<(), types::ConfigError> {
-        report_panics();
-        let config = config_from(&config).map_err(ConfigError::into_wire)?;
-        P::check(&config).map_err(ConfigError::into_wire)
+        checked(&config, P::check)
     }
 
     fn decide(question: authorizing::Question) -> Decision {
@@ -328,6 +299,32 @@ impl<P: Authorizer> authorizer::Guest for Component<P> {
             _ => Decision::Unavailable("the question is not JSON".to_owned()),
         }
     }
+}
+
+fn described(describe: impl FnOnce() -> Description) -> types::Description {
+    report_panics();
+    describe().into_wire()
+}
+
+fn checked<C: DeserializeOwned>(
+    config: &str,
+    check: impl FnOnce(&C) -> Result<(), ConfigError>,
+) -> Result<(), types::ConfigError> {
+    report_panics();
+    config_from(config)
+        .and_then(|config| check(&config))
+        .map_err(ConfigError::into_wire)
+}
+
+fn presented<C: DeserializeOwned>(
+    presentation: presenting::Presentation,
+    present: impl FnOnce(C, String) -> Result<Assertion, Denial>,
+) -> Result<outcomes::Assertion, outcomes::Denial> {
+    report_panics();
+    usable(&presentation.config)
+        .and_then(|config| present(config, presentation.token))
+        .map(Assertion::into_wire)
+        .map_err(Denial::into_wire)
 }
 
 /// Reads a configuration in the middle of a login.
