@@ -66,12 +66,12 @@ impl Serve {
         tokio::spawn(follower.follow());
         if let Some(file) = &config.login_routes {
             identity.replace_login_routes(file.load()?);
-            tokio::spawn(follow_login_routes(Arc::clone(&identity), file.clone()));
         }
         tokio::spawn(reload(
             Arc::clone(&identity),
             config.policy_files.clone(),
             config.policy,
+            config.login_routes.clone(),
             audit_file,
         ));
         let metrics = Router::new().route("/metrics", get(async move || metrics.render()));
@@ -118,15 +118,17 @@ async fn stop() {
     }
 }
 
-/// Takes up changed keys and policy, on a timer and at SIGHUP, and another audit file at SIGHUP. What
+/// Takes up changed keys, policy and routes of logins, on a timer and at SIGHUP, and another audit file at SIGHUP. What
 /// cannot be used is reported and what was there stays.
 async fn reload(
     identity: Arc<Identity>,
     files: PolicyFiles,
     options: PolicyOptions,
+    login_routes: Option<LoginRoutesFile>,
     audit_file: Option<Arc<AuditFile>>,
 ) {
     let mut known = files.stamp();
+    let mut known_routes = login_routes.as_ref().map(LoginRoutesFile::stamp);
     let mut ticks = tokio::time::interval(RELOAD_EVERY);
     let mut hangups = signal(SignalKind::hangup()).ok();
     loop {
@@ -154,45 +156,34 @@ async fn reload(
             ),
         }
         let now = files.stamp();
-        if now == known {
-            continue;
-        }
-        known = now;
-        match files.load(options) {
-            Ok(policy) => {
-                identity.replace_policy(policy);
-                tracing::info!("the policy was reloaded");
+        if now != known {
+            known = now;
+            match files.load(options) {
+                Ok(policy) => {
+                    identity.replace_policy(policy);
+                    tracing::info!("the policy was reloaded");
+                }
+                Err(error) => {
+                    let reason = format!("{error:#}");
+                    tracing::error!(reason, "the new policy cannot be used; the old one stays");
+                }
             }
-            Err(error) => {
-                let reason = format!("{error:#}");
-                tracing::error!(reason, "the new policy cannot be used; the old one stays");
-            }
         }
-    }
-}
-
-/// Takes up changed routes of logins. What cannot be used is reported and what was there stays.
-async fn follow_login_routes(identity: Arc<Identity>, file: LoginRoutesFile) {
-    let mut known = file.stamp();
-    let mut ticks = tokio::time::interval(RELOAD_EVERY);
-    loop {
-        ticks.tick().await;
-        let now = file.stamp();
-        if now == known {
-            continue;
-        }
-        known = now;
-        match file.load() {
-            Ok(routes) => {
-                identity.replace_login_routes(routes);
-                tracing::info!("the login routes were reloaded");
-            }
-            Err(error) => {
-                let reason = format!("{error:#}");
-                tracing::error!(
-                    reason,
-                    "the new login routes cannot be used; the old ones stay"
-                );
+        let now = login_routes.as_ref().map(LoginRoutesFile::stamp);
+        if let Some(file) = login_routes.as_ref().filter(|_| now != known_routes) {
+            known_routes = now;
+            match file.load() {
+                Ok(routes) => {
+                    identity.replace_login_routes(routes);
+                    tracing::info!("the login routes were reloaded");
+                }
+                Err(error) => {
+                    let reason = format!("{error:#}");
+                    tracing::error!(
+                        reason,
+                        "the new login routes cannot be used; the old ones stay"
+                    );
+                }
             }
         }
     }
