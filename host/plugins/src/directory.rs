@@ -150,7 +150,6 @@ impl PluginDirectory {
             }
             Err(_) => {}
         }
-        self.registry.forget_retired();
         self.tell();
     }
 

@@ -351,8 +351,9 @@ impl Registry {
         all
     }
 
-    /// Forgets replaced versions whose last challenge has expired.
-    pub(crate) fn forget_retired(&self) {
+    /// Forgets replaced versions whose last challenge has expired, and connectors that nobody asks
+    /// for. To be called now and then.
+    pub fn forget_retired(&self) {
         self.0.connectors.forget_retired();
         let expired = |versions: &Versions| {
             let now = Instant::now();

@@ -45,6 +45,7 @@ impl PluginFollower {
         loop {
             ticks.tick().await;
             self.refresh().await;
+            self.identity.plugins.forget_retired();
         }
     }
 
