@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.api import Api
-from harness.plugins import plugin
+from harness.plugins import plugin, wait_until
 from harness.servers import Archstone
 
 pytestmark = pytest.mark.archstone_only
@@ -74,13 +74,6 @@ def serve(tmp_path):
         server.stop()
 
 
-def wait_until(true, what, limit_s=30):
-    deadline = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline, f"{what} did not happen within {limit_s} s"
-        time.sleep(0.1)
-
-
 def test_audited_events_reach_the_collector_in_order_and_wait_while_it_is_down(serve, listener):
     config = {"url": f"{listener.url}/events", "token": "the-collectors"}
     server = serve("webhook", "event_sinks", config, listener)
@@ -92,14 +85,14 @@ def test_audited_events_reach_the_collector_in_order_and_wait_while_it_is_down(s
     def ids(action):
         return [event["target"]["id"] for event in told() if event["action"] == action]
 
-    wait_until(lambda: any(event["action"] == "authenticate" for event in told()), "the login's event")
+    wait_until(lambda: any(event["action"] == "authenticate" for event in told()), "the login's event", limit_s=30)
     assert listener.sent[0][0]["authorization"] == "Bearer the-collectors"
     listener.status = 503
     made = [admin.post("/users", user={"name": f"user-{number}"}).ok()["user"]["id"] for number in range(5)]
     time.sleep(1)
     assert not ids("created.user")
     listener.status = 200
-    wait_until(lambda: len(ids("created.user")) >= 5, "the delivery of what had waited")
+    wait_until(lambda: len(ids("created.user")) >= 5, "the delivery of what had waited", limit_s=30)
     assert ids("created.user") == made
     assert "the-admin-of-the-tests" not in json.dumps(listener.sent)
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from harness.api import Api
-from harness.plugins import plugin
+from harness.plugins import plugin, rebuilt, wait_until
 
 SWAPS = 20
 SWAP_EVERY_S = 0.7
@@ -33,11 +33,9 @@ def passcode(secret, at):
 
 
 def version(name, directory, number):
-    """The same component as another version: a custom section of its own gives it another digest."""
-    label = b"version"
-    content = bytes([len(label)]) + label + struct.pack("<I", number)
+    """A file with the same component as another version."""
     path = directory / f"{name}-{number}.wasm"
-    path.write_bytes(plugin(name).read_bytes() + bytes([0, len(content)]) + content)
+    path.write_bytes(rebuilt(name, number))
     return path
 
 
@@ -54,13 +52,6 @@ def server(start):
         settings = {"grant": grant} | ({"config": {"included_previous_windows": 10}} if name == "totp" else {})
         (started.directory / "plugins" / f"{name}.json").write_text(json.dumps(settings))
     return started
-
-
-def wait_until(true, what, limit_s=20):
-    deadline = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline, f"{what} did not happen within {limit_s} s"
-        time.sleep(0.1)
 
 
 class Enrolled:
