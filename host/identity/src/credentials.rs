@@ -7,7 +7,7 @@ use archstone_model::{
     id::{CredentialId, ProjectId, UserId},
     listing::Listing,
     policy::Target,
-    secret::Secret,
+    secret::{Sealed, Secret},
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -202,20 +202,27 @@ impl Identity {
         Ok(credential)
     }
 
+    /// Seals a text with the credential keys.
+    pub(crate) fn seal(&self, text: &str) -> Sealed {
+        let sealed = self.credential_cipher.encrypt(text, self.now());
+        Sealed {
+            text: sealed.encrypted_blob,
+            key_hash: sealed.key_hash,
+        }
+    }
+
     pub(crate) fn seal_credential(&self, credential: &Credential) -> SealedCredential {
         // Sealing is what the blob is handed over for.
         let blob = credential.blob.expose();
         let encoded =
             is_encoded(&credential.kind).then(|| Secret::new(Value::from(blob).to_string()));
-        let sealed = self
-            .credential_cipher
-            .encrypt(encoded.as_ref().map_or(blob, Secret::expose), self.now());
+        let sealed = self.seal(encoded.as_ref().map_or(blob, Secret::expose));
         SealedCredential {
             id: credential.id.clone(),
             user_id: credential.user_id.clone(),
             project_id: credential.project_id.clone(),
             kind: credential.kind.clone(),
-            encrypted_blob: sealed.encrypted_blob,
+            encrypted_blob: sealed.text,
             key_hash: sealed.key_hash,
             extra: credential.extra.clone(),
         }

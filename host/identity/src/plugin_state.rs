@@ -21,7 +21,7 @@ impl SharedState {
     }
 }
 
-fn delta(ttl: Duration) -> TimeDelta {
+pub(crate) fn delta(ttl: Duration) -> TimeDelta {
     TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX)
 }
 

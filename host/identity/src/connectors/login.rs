@@ -9,15 +9,16 @@ use archstone_model::{
     revocation::RevocationEvent,
     secret::Secret,
 };
-use archstone_plugins::{Begun, Completed, Denial, PluginError, Reason, Way};
+use archstone_plugins::{Assertion, Begun, Completed, Denial, PluginError, Reason, Way};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::TimeDelta;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{AuthRequest, Error, Identity, IssuedToken, RequestedScope, Result, hex};
+use crate::{
+    AuthRequest, Error, Identity, IssuedToken, RequestedScope, Result, hex, plugin_state::delta,
+};
 
 /// Where logins that are under way are kept.
 const STATE: &str = "connector-login";
@@ -28,6 +29,16 @@ pub struct Proven {
     pub connector: Connector,
     pub subject: String,
     pub claims: Map<String, Value>,
+}
+
+impl Proven {
+    fn new(connector: Connector, said: Assertion) -> Self {
+        Self {
+            connector,
+            subject: said.subject,
+            claims: said.claims,
+        }
+    }
 }
 
 /// What the host does once somebody is proven.
@@ -230,11 +241,7 @@ impl Identity {
         );
         match completed.await.map_err(failed)? {
             Completed::Asserted(said) => {
-                let proven = Proven {
-                    connector,
-                    subject: said.subject,
-                    claims: said.claims,
-                };
+                let proven = Proven::new(connector, said);
                 Ok(Finished {
                     issued: self.log_in_proven(proven, scope).await?,
                     purpose: under_way.purpose,
@@ -317,11 +324,7 @@ impl Identity {
             }
             Ok(Completed::Denied(denial)) => Err(self.denied(&connector, denial)),
             Ok(Completed::Asserted(said)) => {
-                let proven = Proven {
-                    connector,
-                    subject: said.subject,
-                    claims: said.claims,
-                };
+                let proven = Proven::new(connector, said);
                 let issued = self.log_in_proven(proven, scope).await?;
                 Ok(DeviceProgress::Finished(issued))
             }
@@ -352,11 +355,7 @@ impl Identity {
         // The connector is whom the client shows it to.
         let said = serving.present(token.expose()).await.map_err(failed)?;
         match said {
-            Ok(said) => Ok(Proven {
-                connector: connector.clone(),
-                subject: said.subject,
-                claims: said.claims,
-            }),
+            Ok(said) => Ok(Proven::new(connector.clone(), said)),
             Err(denial) => Err(self.denied(connector, denial)),
         }
     }
@@ -488,8 +487,4 @@ fn unguessable() -> String {
 /// Who can read the database cannot finish anybody's login.
 fn digest(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
-}
-
-fn delta(time: Duration) -> TimeDelta {
-    TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
 }

@@ -295,12 +295,7 @@ impl Identity {
                 secrets.insert(name.clone(), secret);
             }
         }
-        let text = Value::Object(secrets).to_string();
-        let sealed = self.credential_cipher.encrypt(&text, self.now());
-        let sealed = Sealed {
-            text: sealed.encrypted_blob,
-            key_hash: sealed.key_hash,
-        };
+        let sealed = self.seal(&Value::Object(secrets).to_string());
         Ok((config, sealed))
     }
 

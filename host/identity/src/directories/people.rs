@@ -105,16 +105,20 @@ impl Identity {
         if !filter.password_expires.is_empty() {
             return Ok(Vec::new().into());
         }
-        let wish = Wish::new(
-            self,
-            directory,
-            &filter.names,
-            &filter.page,
-            filter.enabled.is_some(),
-        );
+        let wish = Wish::for_users(self, directory, filter);
         let found = directory
             .list(EntryKind::User, &wish.conditions, wish.most)
             .await?;
+        self.fulfil_users(wish, directory, found, filter).await
+    }
+
+    async fn fulfil_users(
+        &self,
+        wish: Wish,
+        directory: &Directory,
+        found: Entries,
+        filter: &UserFilter,
+    ) -> Result<Listing<User>> {
         let more = found.more;
         let users = self.adopt_users(directory, found).await?;
         Ok(wish.fulfil(users, more, |user| {
@@ -151,23 +155,12 @@ impl Identity {
         group_id: &GroupId,
         filter: &UserFilter,
     ) -> Result<Listing<User>> {
-        let wish = Wish::new(
-            self,
-            directory,
-            &filter.names,
-            &filter.page,
-            filter.enabled.is_some(),
-        );
+        let wish = Wish::for_users(self, directory, filter);
         let found = directory
             .members_of(local_id, &wish.conditions, wish.most)
             .await?;
         let found = found.ok_or_else(|| Error::not_found(Entity::Group, group_id.as_str()))?;
-        let more = found.more;
-        let users = self.adopt_users(directory, found).await?;
-        Ok(wish.fulfil(users, more, |user| {
-            filter.enabled.is_none_or(|enabled| user.enabled == enabled)
-                && filter.names.iter().all(|name| passes(name, &user.name))
-        }))
+        self.fulfil_users(wish, directory, found, filter).await
     }
 
     /// The groups that a directory has its user in.
@@ -278,6 +271,11 @@ struct Wish {
 }
 
 impl Wish {
+    fn for_users(identity: &Identity, directory: &Directory, filter: &UserFilter) -> Self {
+        let UserFilter { names, page, .. } = filter;
+        Self::new(identity, directory, names, page, filter.enabled.is_some())
+    }
+
     fn new(
         identity: &Identity,
         directory: &Directory,

@@ -5,7 +5,6 @@ use archstone_model::{
     entity::Entity,
     plugin::{DesiredPlugin, version_before, versions},
     policy::Target,
-    secret::Sealed,
 };
 use archstone_plugins::{Digest, PrepareError, Settings};
 use chrono::{DateTime, Utc};
@@ -232,11 +231,7 @@ impl Identity {
         settings: &Settings,
     ) -> Result<DesiredPlugin> {
         let text = serde_json::to_string(settings).map_err(Error::internal)?;
-        let sealed = self.credential_cipher.encrypt(&text, self.now());
-        let settings = Sealed {
-            text: sealed.encrypted_blob,
-            key_hash: sealed.key_hash,
-        };
+        let settings = self.seal(&text);
         let now = self.now();
         Ok(self.store.set_plugin(name, digest, &settings, now).await?)
     }
