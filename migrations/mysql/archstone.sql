@@ -1,11 +1,11 @@
 -- What Archstone keeps besides Keystone's tables. Nothing of Keystone's refers to these.
 
-CREATE TABLE IF NOT EXISTS archstone_revision (
-    id INTEGER NOT NULL PRIMARY KEY,
-    revision BIGINT NOT NULL
-) ENGINE=InnoDB;
-
-INSERT IGNORE INTO archstone_revision (id, revision) VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS archstone_change (
+    node VARCHAR(32) NOT NULL PRIMARY KEY,
+    tokens BIGINT NOT NULL,
+    revocations BIGINT NOT NULL,
+    changed_at_int BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;
 
 CREATE TABLE IF NOT EXISTS archstone_state (
     scope VARCHAR(64) NOT NULL,

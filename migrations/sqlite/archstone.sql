@@ -1,12 +1,11 @@
 -- What Archstone keeps besides Keystone's tables. Nothing of Keystone's refers to these.
 
-CREATE TABLE IF NOT EXISTS archstone_revision (
-    id INTEGER NOT NULL PRIMARY KEY,
-    revision BIGINT NOT NULL
+CREATE TABLE IF NOT EXISTS archstone_change (
+    node VARCHAR(32) NOT NULL PRIMARY KEY,
+    tokens BIGINT NOT NULL,
+    revocations BIGINT NOT NULL,
+    changed_at_int BIGINT NOT NULL
 );
-
-INSERT INTO archstone_revision (id, revision)
-SELECT 1, 0 WHERE NOT EXISTS (SELECT 1 FROM archstone_revision);
 
 CREATE TABLE IF NOT EXISTS archstone_state (
     scope VARCHAR(64) NOT NULL,

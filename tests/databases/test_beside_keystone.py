@@ -21,7 +21,7 @@ PASSWORD = "correct horse battery staple"
 def both(request, tmp_path_factory):
     """A database that Python Keystone made and filled, and both servers on it: {name: Api of the administrator}."""
     directory = tmp_path_factory.mktemp(f"beside-{request.param}")
-    config = {"database": {"connection": database_server(request.param).fresh()}}
+    config = {"database": {"connection": database_server(request.param).fresh()}, "cache": {"enabled": "false"}}
     keystone, archstone = PythonKeystone(directory, config), Archstone(directory, config)
     keystone.prepare().start()
     try:

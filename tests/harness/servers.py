@@ -70,6 +70,8 @@ class Server:
     """
 
     name = ""
+    #: What this kind of server is configured with unless a test says otherwise.
+    DEFAULTS = {}
     #: The database server of every server that names no database: None is SQLite in the directory.
     databases = None
     #: A directory with a bootstrapped database and keys, made once per test run.
@@ -81,7 +83,7 @@ class Server:
         self.port = free_port()
         self.process = None
         self.config = {section: dict(options) for section, options in BASE_CONFIG.items()}
-        for section, options in (config or {}).items():
+        for section, options in [*self.DEFAULTS.items(), *(config or {}).items()]:
             self.config.setdefault(section, {}).update(options)
 
     @property
@@ -225,6 +227,8 @@ class Archstone(Server):
     """The server under test. `Archstone.binary` is set once by conftest."""
 
     name = "archstone"
+    # What Archstone remembers must never show.
+    DEFAULTS = {"cache": {"enabled": "true"}}
     binary = None
 
     def archstone(self, *arguments, **options):
@@ -281,12 +285,7 @@ class CachingKeystone(PythonKeystone):
     Tokens stay out of the cache: a cached one does not learn of a role that its user gets.
     """
 
-    CACHE = {"cache": {"enabled": "true", "backend": "dogpile.cache.memory"}, "token": {"caching": "false"}}
-
-    def __init__(self, directory, config=None):
-        super().__init__(directory, config)
-        for section, options in self.CACHE.items():
-            self.config.setdefault(section, {}).update(options)
+    DEFAULTS = {"cache": {"enabled": "true", "backend": "dogpile.cache.memory"}, "token": {"caching": "false"}}
 
 
 TARGETS = {server.name: server for server in (Archstone, PythonKeystone)}

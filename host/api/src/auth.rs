@@ -1,13 +1,15 @@
 //! `/v3/auth`: logging in, validating and revoking tokens, and what a token can be scoped to.
 
 use archstone_identity::{
-    AuthRequest, Caller, IssuedToken, OAuthRequest, RemoteUser, RevocationReach, ValidationOptions,
+    AuthRequest, Caller, Error, IssuedToken, OAuthRequest, RemoteUser, RevocationReach,
+    ValidationOptions,
 };
 use archstone_model::{mapping::Assertion, secret::Secret};
 use axum::{
     Json,
+    body::Bytes,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -130,9 +132,23 @@ async fn validate(
         .identity
         .validate_token(&caller, subject.as_deref(), options, only_check)
         .await?;
-    let body = TokenEnvelope::of(&app, &token, !query.has("nocatalog")).await?;
+    let with_catalog = !query.has("nocatalog");
+    let body = match token.shown(with_catalog) {
+        Some(shown) => shown,
+        None => {
+            let envelope = TokenEnvelope::of(&app, &token, with_catalog).await?;
+            let body = Bytes::from(serde_json::to_vec(&envelope).map_err(Error::internal)?);
+            let identity = &app.identity;
+            identity.remember_shown(&token, with_catalog, body.clone());
+            body
+        }
+    };
+    let json = [(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    )];
     with_subject_token(
-        Json(body).into_response(),
+        (json, body).into_response(),
         subject.as_deref().unwrap_or_default(),
     )
 }

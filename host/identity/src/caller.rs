@@ -11,6 +11,7 @@ use archstone_plugins::Decision;
 
 use crate::{
     Error, Identity, Result,
+    remembered::Validated,
     subject::{TokenScope, ValidToken},
 };
 
@@ -27,6 +28,13 @@ impl Caller {
     pub(crate) fn new(token: Arc<ValidToken>) -> Self {
         let credentials = Arc::new(project(&token));
         Self { token, credentials }
+    }
+
+    fn of(token: &Validated) -> Self {
+        Self {
+            token: token.token(),
+            credentials: token.credentials(),
+        }
     }
 
     /// Someone whom a mapping gives groups and no account. To policy they are no user, so that what
@@ -124,7 +132,7 @@ impl Identity {
             ));
         }
         self.refuse_outside_access_rules(&token, request).await?;
-        Ok(Caller::new(token))
+        Ok(Caller::of(&token))
     }
 
     /// An application credential with access rules is good for the requests that they name, of
@@ -249,7 +257,7 @@ impl Identity {
 }
 
 /// What policy rules may read of a token.
-fn project(token: &ValidToken) -> Credentials {
+pub(crate) fn project(token: &ValidToken) -> Credentials {
     let trust = token.trust();
     let user = token.acting_user();
     Credentials {

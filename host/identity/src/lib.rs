@@ -33,6 +33,7 @@ mod plugin_state;
 mod plugins;
 mod policies;
 mod projects;
+mod remembered;
 mod revocations;
 mod roles;
 mod saml;
@@ -92,6 +93,7 @@ pub use crate::{
     plugins::{InstalledPlugin, PluginDetails, PluginFollower},
     policies::PolicyDocumentCreation,
     projects::{ProjectChange, ProjectCreation},
+    remembered::Validated,
     roles::{RoleChange, RoleCreation},
     saml::{SamlContact, SamlOptions, SamlOrganization, Voucher},
     subject::{
@@ -134,6 +136,7 @@ pub struct Identity {
     login_routes: ArcSwap<LoginRoutes>,
     signer: saml::Signer,
     directories: directories::Directories,
+    memory: remembered::Memory,
     options: Options,
     clock: Clock,
 }
@@ -153,6 +156,7 @@ impl Identity {
             login_routes: ArcSwap::default(),
             signer: saml::Signer::new(&parts.options.saml),
             directories: directories::Directories::default(),
+            memory: remembered::Memory::new(parts.options.remember_tokens_for),
             options: parts.options,
             clock: parts.clock,
         }
@@ -177,6 +181,10 @@ impl Identity {
                 .reload_if_changed()
                 .map_err(Error::internal),
         ];
+        // A key that is gone takes its tokens with it.
+        if reloaded.iter().any(|one| matches!(one, Ok(true))) {
+            self.memory.clear();
+        }
         reloaded
             .into_iter()
             .try_fold(false, |any, one| one.map(|changed| any || changed))

@@ -1,6 +1,6 @@
 //! The operator's settings that the service layer obeys, with Keystone's defaults.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use archstone_model::{
     domain_config::{ConfigOptions, SERVER_OPTIONS, SupportedOptions},
@@ -20,6 +20,8 @@ pub struct Options {
     pub authorizers: Vec<String>,
     /// `[token] expiration`
     pub token_lifetime: TimeDelta,
+    /// How long a token that was found valid is remembered at most; zero for not at all.
+    pub remember_tokens_for: Duration,
     /// `[token] allow_expired_window`
     pub allow_expired_window: TimeDelta,
     /// `[token] allow_rescope_scoped_token`
@@ -197,6 +199,7 @@ impl Default for Options {
             .to_vec(),
             authorizers: Vec::new(),
             token_lifetime: TimeDelta::hours(1),
+            remember_tokens_for: Duration::from_secs(60),
             allow_expired_window: TimeDelta::hours(48),
             allow_rescope_scoped_token: true,
             revoke_by_id: true,

@@ -3,7 +3,7 @@
 use archstone_model::{
     id::{DomainId, ProjectId},
     project::{Domain, Project},
-    user::User,
+    user::{User, UserKind},
 };
 
 use crate::{
@@ -128,9 +128,11 @@ impl From<Domain> for DomainRef {
 
 impl UserRef {
     pub(crate) fn new(user: User, domain: DomainRef) -> Self {
+        let changes_elsewhere = user.kind != UserKind::Local || !user.federated.is_empty();
         Self {
             id: user.id,
             name: user.name,
+            changes_elsewhere,
             domain,
             password_expires_at: user.password_expires_at,
         }

@@ -28,6 +28,8 @@ pub struct UserRef {
     pub name: String,
     pub domain: DomainRef,
     pub password_expires_at: Option<DateTime<Utc>>,
+    /// Whether a directory or an identity provider may change what the user is without a write here.
+    pub(crate) changes_elsewhere: bool,
 }
 
 /// A project as tokens name it.

@@ -12,12 +12,14 @@ use archstone_model::{
     role::{Actor, AssignmentFilter, RoleRef},
     roles::{Place, RoleInference, effective_roles},
 };
+use archstone_store::Generation;
 use archstone_token::{OpenedToken, TokenKind};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     Caller, Error, Identity, Result,
     authentication::is_of_a_plugin,
+    remembered::Validated,
     subject::{
         Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope, UserRef,
         ValidToken,
@@ -56,7 +58,7 @@ impl Identity {
         subject: Option<&str>,
         options: ValidationOptions,
         only_check: bool,
-    ) -> Result<Arc<ValidToken>> {
+    ) -> Result<Arc<Validated>> {
         let subject = subject.ok_or_else(no_token_given)?;
         let window = if options.allow_expired {
             self.options.allow_expired_window
@@ -116,29 +118,46 @@ impl Identity {
     }
 
     /// Validates a token that must not have expired.
-    pub(crate) async fn validate_now(&self, token: &str) -> Result<Arc<ValidToken>> {
+    pub(crate) async fn validate_now(&self, token: &str) -> Result<Arc<Validated>> {
         self.validate(token, TimeDelta::zero()).await
     }
 
     /// Opens a token, looks up everybody and everything it names, and checks that it still holds.
-    async fn validate(&self, token: &str, expired_window: TimeDelta) -> Result<Arc<ValidToken>> {
+    async fn validate(&self, token: &str, expired_window: TimeDelta) -> Result<Arc<Validated>> {
+        // What is read below is at least as new as this.
+        let at = self.store.generation();
+        if let Some(remembered) = self.remembered(token, at).await? {
+            self.refuse_expired(remembered.expires_at, expired_window)?;
+            return Ok(remembered);
+        }
         let opened = self.tokens.open(token).map_err(|error| {
             tracing::debug!(%error, "a token was not opened");
             Error::Missing("Could not recognize Fernet token".to_owned())
         })?;
-        if self.now() >= opened.payload.expires_at + expired_window {
-            return Err(Error::Missing("Failed to validate token".to_owned()));
-        }
-        let token = self.subject(opened).await.map_err(hide_what_is_missing)?;
-        self.refuse_revoked(&token).await?;
-        Ok(Arc::new(token))
+        self.refuse_expired(opened.payload.expires_at, expired_window)?;
+        let subject = self.subject(opened).await.map_err(hide_what_is_missing)?;
+        self.refuse_revoked(&subject, at).await?;
+        let validated = Arc::new(Validated::new(token, subject));
+        self.remember(&validated, at, true);
+        Ok(validated)
     }
 
-    async fn refuse_revoked(&self, token: &ValidToken) -> Result<()> {
+    fn refuse_expired(&self, expires_at: DateTime<Utc>, window: TimeDelta) -> Result<()> {
+        if self.now() < expires_at + window {
+            Ok(())
+        } else {
+            Err(Error::Missing("Failed to validate token".to_owned()))
+        }
+    }
+
+    pub(crate) async fn refuse_revoked(
+        &self,
+        token: &ValidToken,
+        at: Option<Generation>,
+    ) -> Result<()> {
         let role_ids: Vec<RoleId> = token.roles.iter().map(|role| role.id.clone()).collect();
         let subject = token.revocation_subject(&role_ids);
-        let events = self.store.revocations_covering(token.issued_at).await?;
-        if events.iter().any(|event| event.matches(&subject)) {
+        if self.is_revoked(&subject, at).await? {
             return Err(no_token("the token is revoked"));
         }
         self.refuse_revoked_origin(token).await

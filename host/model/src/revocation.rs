@@ -1,5 +1,7 @@
 //! Revocation events: which tokens stopped being valid, and the rule that matches them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, SubsecRound, Utc};
 
 use crate::id::{DomainId, ProjectId, RoleId, TrustId, UserId};
@@ -138,6 +140,55 @@ impl RevocationEvent {
     }
 }
 
+/// Events sorted by what they name, so that a token meets few of them however many there are.
+#[derive(Debug, Default)]
+pub struct RevocationIndex {
+    by_audit_id: HashMap<String, Vec<RevocationEvent>>,
+    by_audit_chain_id: HashMap<String, Vec<RevocationEvent>>,
+    by_user: HashMap<UserId, Vec<RevocationEvent>>,
+    others: Vec<RevocationEvent>,
+}
+
+impl RevocationIndex {
+    /// Whether any event revokes that token.
+    pub fn revokes(&self, token: &RevocationSubject<'_>) -> bool {
+        let users = [Some(token.user_id), token.trustor_id, token.trustee_id];
+        let of_users = users
+            .into_iter()
+            .flatten()
+            .filter_map(|user| self.by_user.get(user));
+        [
+            self.by_audit_id.get(token.audit_id),
+            self.by_audit_chain_id.get(token.audit_chain_id),
+            Some(&self.others),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(of_users)
+        .flatten()
+        .any(|event| event.matches(token))
+    }
+}
+
+impl FromIterator<RevocationEvent> for RevocationIndex {
+    fn from_iter<I: IntoIterator<Item = RevocationEvent>>(events: I) -> Self {
+        let mut index = Self::default();
+        for event in events {
+            let place = if let Some(id) = &event.audit_id {
+                index.by_audit_id.entry(id.clone()).or_default()
+            } else if let Some(id) = &event.audit_chain_id {
+                index.by_audit_chain_id.entry(id.clone()).or_default()
+            } else if let Some(id) = &event.user_id {
+                index.by_user.entry(id.clone()).or_default()
+            } else {
+                &mut index.others
+            };
+            place.push(event);
+        }
+        index
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -145,14 +196,18 @@ mod tests {
     use super::*;
 
     fn matched(event: &RevocationEvent, issued_at: DateTime<Utc>) -> bool {
-        event.matches(&RevocationSubject {
-            user_id: &"ada".into(),
-            user_domain_id: &"default".into(),
+        let user_id = UserId::from("ada");
+        let user_domain_id = DomainId::from("default");
+        let project_id = ProjectId::from("engines");
+        let role_ids = [RoleId::from("member")];
+        let token = RevocationSubject {
+            user_id: &user_id,
+            user_domain_id: &user_domain_id,
             trustor_id: None,
             trustee_id: None,
-            project_id: Some(&"engines".into()),
-            scope_domain_id: Some(&"default".into()),
-            role_ids: &["member".into()],
+            project_id: Some(&project_id),
+            scope_domain_id: Some(&user_domain_id),
+            role_ids: &role_ids,
             trust_id: None,
             consumer_id: None,
             access_token_id: None,
@@ -160,7 +215,11 @@ mod tests {
             audit_chain_id: "parent",
             issued_at,
             expires_at: issued_at + TimeDelta::hours(1),
-        })
+        };
+        let matches = event.matches(&token);
+        let index: RevocationIndex = [event.clone()].into_iter().collect();
+        assert_eq!(index.revokes(&token), matches, "{event:?}");
+        matches
     }
 
     #[test]
@@ -188,5 +247,9 @@ mod tests {
             &RevocationEvent::for_token("parent".into(), now),
             now
         ));
+        let of_descendants = |id: &str| RevocationEvent::for_descendants(id.to_owned(), now);
+        assert!(matched(&of_descendants("parent"), now));
+        assert!(!matched(&of_descendants("own"), now));
+        assert!(matched(&RevocationEvent::at(now), now));
     }
 }

@@ -11,8 +11,8 @@ use archstone_model::{
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 
 use crate::{
-    Error, Result, Store, database::Session, error::OnDuplicate, filter::by_page, row::Row,
-    users::delete_where, write,
+    Error, Result, Store, changes::Touches, database::Session, error::OnDuplicate, filter::by_page,
+    row::Row, users::delete_where, write,
 };
 
 impl Store {
@@ -71,7 +71,7 @@ impl Store {
         new: &NewApplicationCredential,
     ) -> Result<ApplicationCredential> {
         let credential = &new.credential;
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("application_credential")
                 .columns([

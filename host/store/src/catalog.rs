@@ -13,6 +13,7 @@ use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     extra::json,
@@ -49,7 +50,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where the id is taken; `NotFound` where the parent does not exist.
     pub async fn create_region(&self, region: &Region) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             if let Some(parent) = &region.parent_region_id {
                 load_region(tx, parent).await?;
             }

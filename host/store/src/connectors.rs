@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     federation::{delete_provider, insert_protocol, insert_provider},
@@ -92,7 +93,7 @@ impl Store {
     /// `Conflict` where its domain has one of this name.
     pub async fn create_connector(&self, new: &NewConnector) -> Result<()> {
         let NewConnector { connector, mapping } = new;
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let provider = IdentityProvider {
                 id: connector.idp_id.clone(),
                 domain_id: connector.domain_id.clone(),

@@ -8,8 +8,8 @@ use archstone_model::{
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
-    Error, Result, Store, database::Session, error::OnDuplicate, extra::json, filter::by_page,
-    row::Row, users::delete_where, write,
+    Error, Result, Store, changes::Touches, database::Session, error::OnDuplicate, extra::json,
+    filter::by_page, row::Row, users::delete_where, write,
 };
 
 impl Store {
@@ -37,7 +37,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where the id (for EC2, the hashed access key) is taken.
     pub async fn create_credential(&self, credential: &SealedCredential) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("credential")
                 .columns(["id", "user_id", "project_id", "type", "extra", "key_hash", "encrypted_blob"])
@@ -62,7 +62,7 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn replace_credential(&self, credential: &SealedCredential) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             load_one(tx, &credential.id).await?;
             let update = Query::update()
                 .table("credential")
@@ -85,7 +85,7 @@ impl Store {
         old: &SealedCredential,
         new: &SealedCredential,
     ) -> Result<bool> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let update = Query::update()
                 .table("credential")
                 .value("extra", json(&new.extra))
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn delete_credential(&self, id: &CredentialId) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             if delete_where(tx, "credential", "id", id.as_str()).await? == 0 {
                 return Err(Error::not_found(Entity::Credential, id.as_str()));
             }

@@ -166,6 +166,25 @@ impl Database {
         }
     }
 
+    /// One more connection to the same database, for what must not wait for the others. A memory
+    /// database has but one.
+    pub(crate) async fn for_watching(
+        &self,
+        url: &DatabaseUrl,
+        options: &PoolOptions,
+    ) -> Result<Self> {
+        match url {
+            DatabaseUrl::Sqlite(SqlitePlace::Memory) => Ok(self.clone()),
+            _ => {
+                let options = PoolOptions {
+                    max_connections: 1,
+                    acquire_timeout: options.acquire_timeout.min(GOOD_FOR),
+                };
+                Self::connect(url, &options).await
+            }
+        }
+    }
+
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite { .. } => Dialect::Sqlite,

@@ -8,8 +8,8 @@ use archstone_model::{
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::{
-    Error, Result, Store, database::Session, error::OnDuplicate, extra::json, filter::by_name,
-    row::Row, users::delete_where, write,
+    Error, Result, Store, changes::Touches, database::Session, error::OnDuplicate, extra::json,
+    filter::by_name, row::Row, users::delete_where, write,
 };
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
     }
 
     pub async fn create_endpoint_group(&self, group: &EndpointGroup) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("endpoint_group")
                 .columns(["id", "name", "description", "filters"])

@@ -11,6 +11,7 @@ use sea_query::{Expr, ExprTrait, JoinType, Query};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     extra::{json, time},
@@ -26,10 +27,14 @@ impl Store {
     /// # Errors
     /// `Conflict` where another user has the new one's id.
     pub async fn shadow(&self, login: &FederatedLogin) -> Result<Shadowed> {
-        write!(self, tx => {
+        let mut touches = Touches::Nothing;
+        write!(self, touches, tx => {
             let known = owner(tx, &login.account).await?;
             let user_id = match &known {
-                Some(user_id) => {
+                Some((user_id, name)) => {
+                    if *name != login.account.display_name {
+                        touches = Touches::Tokens;
+                    }
                     refresh(tx, user_id, login).await?;
                     user_id.clone()
                 }
@@ -45,6 +50,9 @@ impl Store {
                 .to_owned();
             tx.execute(&update).await?;
             let changed = set_memberships(tx, &user_id, login).await?;
+            if changed && known.is_some() {
+                touches = Touches::Tokens;
+            }
             Shadowed { user_id, lost_or_gained_groups: changed && known.is_some() }
         })
     }
@@ -93,17 +101,21 @@ impl Store {
     }
 }
 
-/// The user whose account this is.
-async fn owner(tx: &mut Session, account: &FederatedAccount) -> Result<Option<UserId>> {
+/// The user whose account this is, and the name that it goes by.
+async fn owner(
+    tx: &mut Session,
+    account: &FederatedAccount,
+) -> Result<Option<(UserId, Option<String>)>> {
     let query = Query::select()
-        .column("user_id")
+        .columns(["user_id", "display_name"])
         .from("federated_user")
         .and_where(Expr::col("idp_id").eq(account.idp_id.as_str()))
         .and_where(Expr::col("protocol_id").eq(account.protocol_id.as_str()))
         .and_where(Expr::col("unique_id").eq(account.unique_id.as_str()))
         .to_owned();
     let row = tx.fetch_optional(&query).await?;
-    row.map(|row| Ok(row.text("user_id")?.into())).transpose()
+    row.map(|row| Ok((row.text("user_id")?.into(), row.opt_text("display_name")?)))
+        .transpose()
 }
 
 async fn create(tx: &mut Session, login: &FederatedLogin) -> Result<()> {

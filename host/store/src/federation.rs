@@ -12,6 +12,7 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     filter::{by_name, by_page},
@@ -80,7 +81,7 @@ impl Store {
         provider: &IdentityProvider,
         domain: Option<&Project>,
     ) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             if let Some(domain) = domain {
                 projects::insert(tx, domain).await?;
             }
@@ -157,7 +158,7 @@ impl Store {
     /// # Errors
     /// `NotFound` for the identity provider; `Conflict` where it has this protocol already.
     pub async fn create_protocol(&self, protocol: &Protocol) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             load_provider(tx, &protocol.idp_id).await?;
             insert_protocol(tx, protocol).await?;
         })

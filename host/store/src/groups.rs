@@ -9,6 +9,7 @@ use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     extra::json,
@@ -59,7 +60,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where the name is taken in the domain.
     pub async fn create_group(&self, group: &Group) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("group")
                 .columns(["id", "domain_id", "name", "description", "extra"])

@@ -1,12 +1,12 @@
 //! Storage on Keystone's own schema, over SQLite, MariaDB or PostgreSQL.
 //!
 //! [`Store`] has one method per question, grouped by area in one file each, and speaks the nouns of
-//! [`archstone_model`]. Every write is one transaction that also bumps the revision by which other
-//! nodes notice it.
+//! [`archstone_model`]. Every write is one transaction that also says what it makes nodes forget.
 
 mod application_credentials;
 mod assignments;
 mod catalog;
+mod changes;
 mod connectors;
 mod credentials;
 mod database;
@@ -38,11 +38,17 @@ mod trusts;
 mod url;
 mod users;
 
-use archstone_model::listing::{Comparison, NameFilter};
-use sea_query::{Expr, ExprTrait, Query};
+use std::sync::Arc;
 
-use crate::{database::Session, schema::Dialect};
+use archstone_model::listing::{Comparison, NameFilter};
+use sea_query::{Expr, Query};
+
+use crate::{
+    changes::{Changes, Touches},
+    schema::Dialect,
+};
 pub use crate::{
+    changes::{Generation, LONGEST_UNSEEN},
     database::{Database, PoolOptions},
     error::{Error, Result},
     schema::SchemaState,
@@ -53,6 +59,9 @@ pub use crate::{
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Database,
+    /// A way of its own to the database, so that a busy pool does not make this node blind.
+    watched: Database,
+    changes: Arc<Changes>,
     exact_names: bool,
 }
 
@@ -62,8 +71,11 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] where the server does not answer or refuses us.
     pub async fn connect(url: &DatabaseUrl, options: &PoolOptions) -> Result<Self> {
+        let db = Database::connect(url, options).await?;
         Ok(Self {
-            db: Database::connect(url, options).await?,
+            watched: db.for_watching(url, options).await?,
+            db,
+            changes: Changes::new(),
             exact_names: false,
         })
     }
@@ -91,16 +103,6 @@ impl Store {
         found.retain(|entry| exact.iter().all(|filter| filter.accepts(name(entry))));
     }
 
-    /// The number of the last committed write on any Archstone node.
-    pub async fn revision(&self) -> Result<i64> {
-        let mut session = self.db.session().await?;
-        let query = Query::select()
-            .column("revision")
-            .from("archstone_revision")
-            .to_owned();
-        session.fetch_one(&query).await?.int("revision")
-    }
-
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<()> {
         let mut session = self.db.session().await?;
@@ -111,32 +113,30 @@ impl Store {
     }
 }
 
-/// Marks the running write transaction, so that other nodes drop what they remember.
-async fn bump_revision(tx: &mut Session) -> Result<()> {
-    let update = Query::update()
-        .table("archstone_revision")
-        .value("revision", Expr::col("revision").add(1))
-        .to_owned();
-    tx.execute(&update).await.map(drop)
-}
-
 /// Runs `$body` in a write transaction on `$store`, with `$tx` as its session: commits what gives
 /// `Ok`, rolls back what gives `Err`, and runs it anew where the database asks for that (a
-/// deadlock, a failed certification on Galera).
+/// deadlock, a failed certification on Galera). Unless told what else the write touches, nodes forget
+/// what they know of tokens.
 macro_rules! write {
-    ($store:expr, $tx:ident => $body:block) => {{
+    ($store:expr, $tx:ident => $body:block) => {
+        $crate::write!($store, $crate::Touches::Tokens, $tx => $body)
+    };
+    ($store:expr, $touches:expr, $tx:ident => $body:block) => {{
         let mut attempt = 0;
         loop {
             let mut session = $store.db.begin().await?;
             let outcome: $crate::Result<_> = async {
                 let $tx = &mut session;
                 let value = $body;
-                $crate::bump_revision($tx).await?;
+                $store.mark($tx, $touches).await?;
                 Ok(value)
             }
             .await;
             let outcome = match outcome {
-                Ok(value) => session.commit().await.map(|()| value),
+                Ok(value) => session.commit().await.map(|()| {
+                    $store.changes.committed($touches);
+                    value
+                }),
                 Err(error) => {
                     session.rollback().await;
                     Err(error)

@@ -13,6 +13,7 @@ use sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     filter::{by_name, by_page, equals_or_null},
     row::Row,
@@ -55,7 +56,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where a resource has a registered limit already.
     pub async fn create_registered_limits(&self, limits: &[RegisteredLimit]) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             for limit in limits {
                 refuse_second_registered(tx, &limit.resource).await?;
                 let insert = Query::insert()
@@ -86,7 +87,7 @@ impl Store {
         id: &RegisteredLimitId,
         patch: &RegisteredLimitPatch,
     ) -> Result<RegisteredLimit> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let mut limit = load_registered(tx, id).await?;
             refuse_referenced(tx, id).await?;
             if let Some(service_id) = patch.service_id.as_set() {
@@ -124,7 +125,7 @@ impl Store {
     /// # Errors
     /// `NotFound`; `InUse` where a limit refers to it.
     pub async fn delete_registered_limit(&self, id: &RegisteredLimitId) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             load_registered(tx, id).await?;
             refuse_referenced(tx, id).await?;
             delete_where(tx, REGISTERED, "id", id.as_str()).await?;
@@ -184,7 +185,7 @@ impl Store {
     /// `NotFound` of a registered limit for a resource; `Conflict` where a project or domain has a
     /// limit on one already.
     pub async fn create_limits(&self, limits: &[Limit]) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             for limit in limits {
                 let registered = registered_for(tx, &limit.resource).await?.ok_or_else(|| {
                     Error::not_found(Entity::RegisteredLimit, limit.resource.name.as_str())
@@ -213,7 +214,7 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn update_limit(&self, id: &LimitId, patch: &LimitPatch) -> Result<Limit> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let mut limit = load_limit(tx, id).await?;
             if let Some(resource_limit) = patch.resource_limit.as_set() {
                 limit.resource_limit = *resource_limit;
@@ -235,7 +236,7 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn delete_limit(&self, id: &LimitId) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             if delete_where(tx, LIMIT, "id", id.as_str()).await? == 0 {
                 return Err(Error::not_found(Entity::Limit, id.as_str()));
             }

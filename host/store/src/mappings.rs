@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     row::{Row, from_json},
@@ -37,7 +38,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where the id is taken.
     pub async fn create_mapping(&self, mapping: &Mapping) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             insert_mapping(tx, mapping).await?;
         })
     }
@@ -47,7 +48,7 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn replace_mapping(&self, mapping: &Mapping) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let mut known = select();
             known.and_where(Expr::col("id").eq(mapping.id.as_str()));
             if tx.fetch_optional(&known).await?.is_none() {
@@ -60,7 +61,7 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn delete_mapping(&self, id: &MappingId) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             if delete_where(tx, "mapping", "id", id.as_str()).await? == 0 {
                 return Err(Error::not_found(Entity::Mapping, id.as_str()));
             }

@@ -13,6 +13,7 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     extra::json,
     row::{Row, from_json},
@@ -37,7 +38,7 @@ impl Store {
     }
 
     pub async fn create_consumer(&self, consumer: &Consumer) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("consumer")
                 .columns(["id", "description", "secret", "extra"])
@@ -92,7 +93,7 @@ impl Store {
     }
 
     pub async fn create_request_token(&self, token: &RequestToken) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("request_token")
                 .columns(["id", "request_secret", "requested_project_id", "consumer_id", "expires_at"])
@@ -114,7 +115,7 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn grant_request_token(&self, id: &RequestTokenId, grant: &Grant) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             load_request_token(tx, id).await?;
             let update = Query::update()
                 .table("request_token")
@@ -137,7 +138,7 @@ impl Store {
         token: &AccessToken,
         granted_by: &RequestTokenId,
     ) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             if delete_where(tx, "request_token", "id", granted_by.as_str()).await? == 0 {
                 return Err(Error::not_found(Entity::RequestToken, granted_by.as_str()));
             }

@@ -9,6 +9,7 @@ use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     extra::{opt_time, time},
     users::load_one,
@@ -65,7 +66,7 @@ impl Store {
 
     /// Counts a failed login.
     pub async fn record_failed_login(&self, id: &UserId, now: DateTime<Utc>) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let update = Query::update()
                 .table("local_user")
                 .value("failed_auth_count", Expr::cust("COALESCE(failed_auth_count, 0) + 1"))
@@ -78,7 +79,7 @@ impl Store {
 
     /// Puts another hash of the same password in place of one, unless the password has changed since.
     pub async fn renew_password_hash(&self, id: &UserId, old: &str, new: &str) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let local_user = Query::select()
                 .column("id")
                 .from("local_user")
@@ -96,7 +97,7 @@ impl Store {
 
     /// Forgets failed logins.
     pub async fn reset_failed_logins(&self, id: &UserId) -> Result<()> {
-        write!(self, tx => { clear_failures(tx, id).await? })
+        write!(self, Touches::Nothing, tx => { clear_failures(tx, id).await? })
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
-use crate::{Error, Result, Store, write};
+use crate::{Error, Result, Store, changes::Touches, write};
 
 impl Store {
     /// Keeps a value until `expires_at`, in place of one of the same name.
@@ -14,7 +14,7 @@ impl Store {
         value: &str,
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             forget(tx, scope, name).await?;
             insert(tx, scope, name, value, expires_at).await?;
         })
@@ -30,7 +30,7 @@ impl Store {
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<bool> {
-        let outcome = write!(self, tx => {
+        let outcome = write!(self, Touches::Nothing, tx => {
             let expired = Query::delete()
                 .from_table("archstone_state")
                 .and_where(Expr::col("expires_at_int").lte(now.timestamp_micros()))
@@ -66,7 +66,7 @@ impl Store {
         name: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<String>> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             match tx.fetch_optional(&select(scope, name, now)).await? {
                 // Whoever deletes the row is the one who may have the value.
                 Some(row) if forget(tx, scope, name).await? == 1 => Some(row.text("value")?),

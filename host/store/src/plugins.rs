@@ -8,7 +8,9 @@ use archstone_model::{
 use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
-use crate::{Error, Result, Store, database::Session, row::Row, users::delete_where, write};
+use crate::{
+    Error, Result, Store, changes::Touches, database::Session, row::Row, users::delete_where, write,
+};
 
 /// Databases bound the size of one value that they are sent.
 const PART: usize = 1 << 20;
@@ -75,7 +77,7 @@ impl Store {
 
     /// Keeps an artifact for what comes to refer to it.
     pub async fn keep_artifact(&self, digest: &str, artifact: &[u8]) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             delete_where(tx, "archstone_artifact", "digest", digest).await?;
             for (part, bytes) in (0_i32..).zip(artifact.chunks(PART)) {
                 let insert = Query::insert()

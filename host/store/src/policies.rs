@@ -9,6 +9,7 @@ use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     extra::json,
     filter::{by_name, by_page, equals_or_null},
@@ -38,7 +39,7 @@ impl Store {
     }
 
     pub async fn create_policy_document(&self, policy: &PolicyDocument) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("policy")
                 .columns(["id", "type", "blob", "extra"])
@@ -60,7 +61,7 @@ impl Store {
         id: &PolicyId,
         patch: &PolicyDocumentPatch,
     ) -> Result<PolicyDocument> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let mut policy = load_one(tx, id).await?;
             if let Some(kind) = patch.kind.as_set() {
                 policy.kind.clone_from(kind);
@@ -86,7 +87,7 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn delete_policy_document(&self, id: &PolicyId) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             delete_where(tx, "policy_association", "policy_id", id.as_str()).await?;
             if delete_where(tx, "policy", "id", id.as_str()).await? == 0 {
                 return Err(Error::not_found(Entity::Policy, id.as_str()));
@@ -96,7 +97,7 @@ impl Store {
 
     /// Makes a policy document the one for a subject, in place of any other.
     pub async fn associate_policy(&self, id: &PolicyId, subject: &PolicySubject) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let update = Query::update()
                 .table("policy_association")
                 .value("policy_id", id.as_str())
@@ -124,7 +125,7 @@ impl Store {
 
     /// Takes a policy document from a subject; no error where it is not its.
     pub async fn dissociate_policy(&self, id: &PolicyId, subject: &PolicySubject) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let delete = Query::delete()
                 .from_table("policy_association")
                 .and_where(Expr::col("policy_id").eq(id.as_str()))

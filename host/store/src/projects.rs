@@ -13,6 +13,7 @@ use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     extra::{json, read_resource_option, resource_option_rows},
@@ -71,7 +72,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where the name is taken in the domain (or, for a domain, among domains).
     pub async fn create_project(&self, project: &Project) -> Result<()> {
-        write!(self, tx => { insert(tx, project).await? })
+        write!(self, Touches::Nothing, tx => { insert(tx, project).await? })
     }
 
     /// # Errors

@@ -6,6 +6,7 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::{
     Result, Store,
+    changes::Touches,
     extra::{opt_time, time},
     row::Row,
     write,
@@ -18,7 +19,7 @@ impl Store {
         event: &RevocationEvent,
         oldest: DateTime<Utc>,
     ) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Revocations, tx => {
             let dialect = tx.dialect();
             let delete = Query::delete()
                 .from_table("revocation_event")

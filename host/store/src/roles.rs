@@ -12,6 +12,7 @@ use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     extra::{json, read_resource_option, resource_option_rows},
@@ -77,7 +78,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where the name is taken.
     pub async fn create_role(&self, role: &Role) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("role")
                 .columns(["id", "name", "extra", "domain_id", "description"])

@@ -13,6 +13,7 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement}
 
 use crate::{
     Dialect, Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     extra::{json, opt_time, time},
@@ -67,7 +68,7 @@ impl Store {
     /// `Conflict` where the same people have a trust, deleted or not, for the same project that
     /// ends at the same time.
     pub async fn create_trust(&self, trust: &Trust) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let expires_at = opt_time(tx.dialect(), trust.expires_at);
             let insert = Query::insert()
                 .into_table("trust")

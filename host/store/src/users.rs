@@ -16,6 +16,7 @@ use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement, Value}
 
 use crate::{
     Error, Result, Store,
+    changes::Touches,
     database::Session,
     error::OnDuplicate,
     extra::{json, read_user_option, time, user_option_rows},
@@ -69,7 +70,7 @@ impl Store {
     /// # Errors
     /// `Conflict` where the name is taken in the domain.
     pub async fn create_user(&self, user: &NewUser) -> Result<User> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let insert = Query::insert()
                 .into_table("user")
                 .columns(["id", "extra", "enabled", "default_project_id", "created_at", "domain_id"])
@@ -174,7 +175,7 @@ impl Store {
 
     /// Notes the day of a user's last login.
     pub async fn record_activity(&self, id: &UserId, day: NaiveDate) -> Result<()> {
-        write!(self, tx => {
+        write!(self, Touches::Nothing, tx => {
             let update = Query::update()
                 .table("user")
                 .value("last_active_at", day)

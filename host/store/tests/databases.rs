@@ -34,6 +34,7 @@ enum Kind {
 /// An empty database that Archstone's schema was made in, and what must live as long as it.
 struct Fresh {
     store: Store,
+    url: DatabaseUrl,
     kind: Kind,
     _directory: tempfile::TempDir,
 }
@@ -47,13 +48,13 @@ async fn fresh(kind: Kind) -> Option<Fresh> {
         Kind::Postgres => database_in("ARCHSTONE_TEST_POSTGRESQL").await?,
     };
     let options = PoolOptions::default();
-    let store = Store::connect(&DatabaseUrl::parse(&url).unwrap(), &options)
-        .await
-        .unwrap();
+    let url = DatabaseUrl::parse(&url).unwrap();
+    let store = Store::connect(&url, &options).await.unwrap();
     assert_eq!(store.schema_state().await.unwrap(), SchemaState::Empty);
     store.sync().await.unwrap();
     Some(Fresh {
         store,
+        url,
         kind,
         _directory: directory,
     })
@@ -126,7 +127,7 @@ on_each_database! {
     a_user_of_a_directory_is_kept_once
     an_entry_gets_no_id_of_a_user_with_an_account_elsewhere
     revocations_are_found_by_the_second
-    a_write_moves_the_revision
+    nodes_notice_what_others_change
 }
 
 /// A time that every database can hold exactly.
@@ -632,13 +633,47 @@ async fn revocations_are_found_by_the_second(fresh: &Fresh) {
     );
 }
 
-async fn a_write_moves_the_revision(fresh: &Fresh) {
-    let store = with_domain(fresh).await;
-    let before = store.revision().await.unwrap();
+async fn nodes_notice_what_others_change(fresh: &Fresh) {
+    let here = with_domain(fresh).await;
+    let there = Store::connect(&fresh.url, &PoolOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(there.generation(), None);
+    there.look_for_changes().await.unwrap();
+    let known = there.generation().unwrap();
+
     let ids: Vec<_> = (0..8).map(|number| number.to_string()).collect();
     let new: Vec<_> = ids.iter().map(|id| user(id, id)).collect();
-    for created in join_all(new.iter().map(|user| store.create_user(user))).await {
+    for created in join_all(new.iter().map(|user| here.create_user(user))).await {
         created.unwrap();
     }
-    assert_eq!(store.revision().await.unwrap(), before + 8);
+    there.look_for_changes().await.unwrap();
+    assert_eq!(
+        there.generation(),
+        Some(known),
+        "no token speaks of somebody new"
+    );
+
+    let deleted = join_all(new.iter().map(|user| here.delete_user(&user.id))).await;
+    assert!(deleted.iter().all(Result::is_ok));
+    there.look_for_changes().await.unwrap();
+    let after_deletion = there.generation().unwrap();
+    assert_ne!(after_deletion.tokens, known.tokens);
+    assert_eq!(after_deletion.revocations, known.revocations);
+
+    let at = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let event = RevocationEvent::at(at);
+    here.record_revocation(&event, at).await.unwrap();
+    there.look_for_changes().await.unwrap();
+    let after_revocation = there.generation().unwrap();
+    assert_eq!(after_revocation.tokens, after_deletion.tokens);
+    assert_ne!(after_revocation.revocations, after_deletion.revocations);
+
+    here.forget_gone_nodes().await.unwrap();
+    there.look_for_changes().await.unwrap();
+    assert_eq!(
+        there.generation(),
+        Some(after_revocation),
+        "both nodes wrote just now"
+    );
 }

@@ -64,6 +64,7 @@ impl Serve {
         let mut follower = PluginFollower::new(Arc::clone(&identity));
         follower.refresh().await;
         tokio::spawn(follower.follow());
+        tokio::spawn(Arc::clone(&identity).watch_for_changes());
         if let Some(file) = &config.login_routes {
             identity.replace_login_routes(file.load()?);
         }

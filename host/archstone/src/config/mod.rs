@@ -11,7 +11,7 @@ mod passwords;
 mod saml;
 mod source;
 
-use std::{collections::HashMap, net::IpAddr, path::PathBuf};
+use std::{collections::HashMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use archstone_api::{self as api, CallbackPage, TrustedProxies};
 use archstone_identity::{
@@ -147,6 +147,20 @@ impl Config {
     }
 }
 
+/// How long a valid token is remembered, as long as nothing is known to have changed.
+fn remembered_for(source: &Source) -> Result<Duration> {
+    const AT_MOST: Duration = Duration::from_secs(60);
+    let remembers =
+        source.bool("cache", "enabled", true)? && source.bool("token", "caching", true)?;
+    let of_tokens: Option<u64> = source.integer("token", "cache_time", 0..)?;
+    let of_all: Option<u64> = source.integer("cache", "expiration_time", 0..)?;
+    let asked_for = of_tokens.or(of_all).map_or(AT_MOST, Duration::from_secs);
+    Ok(match remembers {
+        true => asked_for.min(AT_MOST),
+        false => Duration::ZERO,
+    })
+}
+
 fn jws_keys(source: &Source) -> Result<Option<JwsKeyRepository>> {
     let directory = |option, default: &str| {
         let given = source.path("jwt_tokens", option)?;
@@ -209,6 +223,7 @@ fn identity(source: &Source) -> Result<Options> {
             .unwrap_or(defaults.auth_methods),
         authorizers: source.list("archstone", "authorizers")?.unwrap_or_default(),
         token_lifetime: source.seconds("token", "expiration", defaults.token_lifetime)?,
+        remember_tokens_for: remembered_for(source)?,
         allow_expired_window: source.seconds(
             "token",
             "allow_expired_window",

@@ -39,7 +39,7 @@ pub use self::{
     external::RemoteUser,
     request::{AuthRequest, DomainReference, ProjectReference, RequestedScope, UserReference},
 };
-use crate::{Error, Identity, Result, subject::ValidToken};
+use crate::{Error, Identity, Result, remembered::Validated, subject::ValidToken};
 
 /// The methods that need no plugin. A plugin cannot take their place.
 const BUILT_IN: [&str; 10] = [
@@ -355,6 +355,7 @@ impl Identity {
             payload,
             issued_at: now,
         };
+        let at = self.store.generation();
         let subject = self
             .subject(opened.clone())
             .await
@@ -366,9 +367,11 @@ impl Identity {
         if let Some(delegation) = subject.trust() {
             self.use_trust(&delegation.trust).await?;
         }
+        let validated = Arc::new(Validated::new(&token, subject));
+        self.remember(&validated, at, false);
         Ok(IssuedToken {
             token: Secret::new(token),
-            subject: Arc::new(subject),
+            subject: validated.token(),
         })
     }
 }

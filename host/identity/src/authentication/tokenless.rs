@@ -170,6 +170,7 @@ impl Identity {
             name,
             domain: self.token_domain(&domain_id).await?,
             password_expires_at: None,
+            changes_elsewhere: true,
         })
     }
 

@@ -1,0 +1,302 @@
+//! Tokens that were found valid, remembered so that the next request with one asks the database
+//! nothing.
+//!
+//! What is remembered counts only at the point in history that it was read at
+//! ([`Store::generation`](archstone_store::Store::generation)): a write here ends that point at once, a
+//! write of another node when this one looks, and where nobody could look for a second, nothing counts.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use archstone_model::{
+    policy::Credentials,
+    revocation::{RevocationIndex, RevocationSubject},
+};
+use archstone_store::Generation;
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use moka::sync::Cache;
+
+use crate::{Identity, Result, caller, subject::ValidToken};
+
+/// How much may be remembered, in bytes, about.
+const CAPACITY: u64 = 48 * 1024 * 1024;
+
+/// What a token costs to remember, beside the answers that it is shown with.
+const TOKEN_SIZE: usize = 2048;
+
+/// How long something is remembered that may change without a write here: who is in a directory, and
+/// whom an identity provider vouches for until when.
+const LONGEST_OF_OTHERS: Duration = Duration::from_secs(5);
+
+/// How often to look for changes of other nodes.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How often rows of nodes that are no more are dropped.
+const TIDY_EVERY: Duration = Duration::from_secs(3600);
+
+/// How much older than the newest known event one may be that is not known yet: other nodes stamp their
+/// events with their own clocks.
+const LATEST_EVENT: TimeDelta = TimeDelta::minutes(5);
+
+/// How long revocations are added to those that are known before all are read anew.
+const READ_ALL_EVERY: TimeDelta = TimeDelta::minutes(5);
+
+/// SHA-256 of a token: what is remembered under it cannot be used as a token.
+type Digest = [u8; 32];
+
+/// A valid token, what policy reads of it, and how it is shown.
+#[derive(Debug)]
+pub struct Validated {
+    token: Arc<ValidToken>,
+    credentials: Arc<Credentials>,
+    digest: Digest,
+    /// The whole answer that shows the token, with the catalog and without.
+    shown: [OnceLock<Bytes>; 2],
+}
+
+impl Validated {
+    pub(crate) fn new(text: &str, token: ValidToken) -> Self {
+        let credentials = Arc::new(caller::project(&token));
+        Self {
+            token: Arc::new(token),
+            credentials,
+            digest: digest(text),
+            shown: Default::default(),
+        }
+    }
+
+    pub(crate) fn token(&self) -> Arc<ValidToken> {
+        Arc::clone(&self.token)
+    }
+
+    pub(crate) fn credentials(&self) -> Arc<Credentials> {
+        Arc::clone(&self.credentials)
+    }
+
+    /// The answer that showed this token last.
+    pub fn shown(&self, with_catalog: bool) -> Option<Bytes> {
+        self.shown[usize::from(with_catalog)].get().cloned()
+    }
+
+    fn size(&self) -> usize {
+        let shown = self.shown.iter().filter_map(OnceLock::get).map(Bytes::len);
+        TOKEN_SIZE + shown.sum::<usize>()
+    }
+}
+
+impl Deref for Validated {
+    type Target = ValidToken;
+
+    fn deref(&self) -> &ValidToken {
+        &self.token
+    }
+}
+
+/// A token with the point in history that it was found valid at.
+#[derive(Debug)]
+struct Remembered {
+    validated: Arc<Validated>,
+    tokens: u64,
+    /// The revocations that it was held against; 0 before the first time.
+    revocations: AtomicU64,
+    since: Instant,
+    longest: Duration,
+}
+
+/// The revocations at a point in history.
+#[derive(Debug)]
+struct KnownRevocations {
+    at: u64,
+    read_at: DateTime<Utc>,
+    old: Arc<RevocationIndex>,
+    new: RevocationIndex,
+}
+
+/// What this node remembers.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    tokens: Cache<Digest, Arc<Remembered>>,
+    revocations: ArcSwapOption<KnownRevocations>,
+    reading: tokio::sync::Mutex<()>,
+    longest: Duration,
+}
+
+impl Memory {
+    /// `longest` is how long a token is remembered whatever happens: another program that writes the
+    /// database may change what it means. Nothing is remembered where it is zero.
+    pub(crate) fn new(longest: Duration) -> Self {
+        let size = |_: &Digest, remembered: &Arc<Remembered>| {
+            u32::try_from(remembered.validated.size()).unwrap_or(u32::MAX)
+        };
+        Self {
+            tokens: Cache::builder()
+                .weigher(size)
+                .max_capacity(CAPACITY)
+                .build(),
+            revocations: ArcSwapOption::empty(),
+            reading: tokio::sync::Mutex::default(),
+            longest,
+        }
+    }
+
+    /// Forgets every token.
+    pub(crate) fn clear(&self) {
+        self.tokens.invalidate_all();
+    }
+
+    fn token(&self, digest: &Digest, at: Generation) -> Option<Arc<Remembered>> {
+        let remembered = self.tokens.get(digest)?;
+        let counts =
+            remembered.tokens == at.tokens && remembered.since.elapsed() < remembered.longest;
+        counts.then_some(remembered)
+    }
+
+    fn remember(&self, validated: Arc<Validated>, at: Generation, checked: bool) {
+        let longest = match validated.user.changes_elsewhere {
+            true => self.longest.min(LONGEST_OF_OTHERS),
+            false => self.longest,
+        };
+        let digest = validated.digest;
+        let remembered = Remembered {
+            validated,
+            tokens: at.tokens,
+            revocations: AtomicU64::new(if checked { at.revocations } else { 0 }),
+            since: Instant::now(),
+            longest,
+        };
+        self.tokens.insert(digest, Arc::new(remembered));
+    }
+}
+
+impl Identity {
+    /// A token that is remembered as valid, held against the newest revocations.
+    pub(crate) async fn remembered(
+        &self,
+        text: &str,
+        at: Option<Generation>,
+    ) -> Result<Option<Arc<Validated>>> {
+        let Some(at) = at else { return Ok(None) };
+        let Some(remembered) = self.memory.token(&digest(text), at) else {
+            return Ok(None);
+        };
+        if remembered.revocations.load(Ordering::Relaxed) != at.revocations {
+            self.refuse_revoked(&remembered.validated, Some(at)).await?;
+            remembered
+                .revocations
+                .store(at.revocations, Ordering::Relaxed);
+        }
+        Ok(Some(Arc::clone(&remembered.validated)))
+    }
+
+    /// Remembers a token that was found valid, and not revoked where `checked` says so.
+    pub(crate) fn remember(&self, token: &Arc<Validated>, at: Option<Generation>, checked: bool) {
+        if let Some(at) = at {
+            self.memory.remember(Arc::clone(token), at, checked);
+        }
+    }
+
+    /// Remembers how a token was shown, for the next one who asks.
+    pub fn remember_shown(&self, token: &Validated, with_catalog: bool, body: Bytes) {
+        if token.shown[usize::from(with_catalog)].set(body).is_err() {
+            return;
+        }
+        // It weighs more now.
+        if let Some(remembered) = self.memory.tokens.get(&token.digest) {
+            self.memory.tokens.insert(token.digest, remembered);
+        }
+    }
+
+    /// Whether an event revokes a token.
+    pub(crate) async fn is_revoked(
+        &self,
+        token: &RevocationSubject<'_>,
+        at: Option<Generation>,
+    ) -> Result<bool> {
+        let Some(at) = at else {
+            let events = self.store.revocations_covering(token.issued_at).await?;
+            return Ok(events.iter().any(|event| event.matches(token)));
+        };
+        let known = self.known_revocations(at.revocations).await?;
+        Ok(known.old.revokes(token) || known.new.revokes(token))
+    }
+
+    async fn known_revocations(&self, at: u64) -> Result<Arc<KnownRevocations>> {
+        let is_known = |known: &Arc<KnownRevocations>| known.at >= at;
+        if let Some(known) = self.memory.revocations.load_full().filter(is_known) {
+            return Ok(known);
+        }
+        let _reading = self.memory.reading.lock().await;
+        let before = self.memory.revocations.load_full();
+        if let Some(known) = before.clone().filter(is_known) {
+            return Ok(known);
+        }
+        let now = self.now();
+        let known = match before.filter(|known| now - known.read_at < READ_ALL_EVERY) {
+            Some(known) => KnownRevocations {
+                at,
+                read_at: known.read_at,
+                old: Arc::clone(&known.old),
+                new: self
+                    .revocations_since(Some(known.read_at - LATEST_EVENT))
+                    .await?,
+            },
+            None => KnownRevocations {
+                at,
+                read_at: now,
+                old: Arc::new(self.revocations_since(None).await?),
+                new: RevocationIndex::default(),
+            },
+        };
+        let known = Arc::new(known);
+        self.memory.revocations.store(Some(Arc::clone(&known)));
+        Ok(known)
+    }
+
+    async fn revocations_since(&self, since: Option<DateTime<Utc>>) -> Result<RevocationIndex> {
+        Ok(self.store.revocations(since).await?.into_iter().collect())
+    }
+
+    /// Looks for changes of other nodes for as long as it is polled. Without it nothing is remembered.
+    pub async fn watch_for_changes(self: Arc<Self>) {
+        if self.memory.longest.is_zero() {
+            return;
+        }
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tidied: Option<Instant> = None;
+        let mut sees = true;
+        loop {
+            ticks.tick().await;
+            let looked = self.store.look_for_changes().await;
+            match &looked {
+                Ok(()) if !sees => tracing::info!("changes of other nodes are seen again"),
+                Err(error) if sees => {
+                    tracing::warn!(%error, "cannot look for changes of other nodes: nothing is remembered until it works");
+                }
+                _ => {}
+            }
+            sees = looked.is_ok();
+            if sees && tidied.is_none_or(|at| at.elapsed() > TIDY_EVERY) {
+                tidied = Some(Instant::now());
+                if let Err(error) = self.store.forget_gone_nodes().await {
+                    tracing::debug!(%error, "rows of nodes that are gone stay");
+                }
+            }
+        }
+    }
+}
+
+fn digest(token: &str) -> Digest {
+    let mut bytes = Digest::default();
+    let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
+}
