@@ -33,6 +33,23 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(&peer))
     }
 
+    /// Whom a request is from that this peer sent: the last in `X-Forwarded-For` that is no trusted
+    /// proxy itself.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let forwarded = headers.get_all("x-forwarded-for").into_iter();
+        let hops = forwarded.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+        let mut hops: Vec<_> = hops.map(|hop| hop.trim().parse().ok()).collect();
+        let mut client = peer;
+        // Behind the first that is not to be believed, anything may be written.
+        while self.trusts(client) {
+            match hops.pop() {
+                Some(Some(hop)) => client = hop,
+                _ => break,
+            }
+        }
+        client
+    }
+
     /// The attributes in a request's headers.
     ///
     /// # Errors
@@ -93,11 +110,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let app = App::from_ref(state);
-        let assertion = trusted(parts, &app)?;
-        Ok(Self(match &app.options.trusted_proxies {
-            Some(proxies) => assertion.beginning_with(&proxies.attribute_prefix),
-            None => assertion,
-        }))
+        Ok(Self(that_counts(trusted(parts, &app)?, &app)))
     }
 }
 
@@ -119,6 +132,48 @@ where
     }
 }
 
+/// Where a login comes from, and what a trusted proxy says with it.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// As [`TrustedAssertion`].
+    pub(crate) assertion: Assertion,
+    /// As [`TrustedVariables`].
+    pub(crate) variables: Assertion,
+    /// The peer, or whom a trusted proxy says it serves.
+    pub(crate) client: Option<IpAddr>,
+}
+
+impl<S> FromRequestParts<S> for Origin
+where
+    App: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let app = App::from_ref(state);
+        let variables = trusted(parts, &app)?;
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map(|ConnectInfo(peer)| peer.ip());
+        Ok(Self {
+            assertion: that_counts(variables.clone(), &app),
+            variables,
+            client: match (peer, &app.options.trusted_proxies) {
+                (Some(peer), Some(proxies)) => Some(proxies.client(peer, &parts.headers)),
+                (peer, _) => peer,
+            },
+        })
+    }
+}
+
+/// The attributes whose names `[federation] assertion_prefix` lets through.
+fn that_counts(assertion: Assertion, app: &App) -> Assertion {
+    match &app.options.trusted_proxies {
+        Some(proxies) => assertion.beginning_with(&proxies.attribute_prefix),
+        None => assertion,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderName, HeaderValue};
@@ -131,6 +186,24 @@ mod tests {
             header_prefix: "X-Idp-".to_owned(),
             attribute_prefix: String::new(),
         }
+    }
+
+    #[test]
+    fn a_client_is_whom_the_last_trusted_proxy_saw() {
+        let client = |peer: &str, forwarded: &'static str| {
+            let headers = headers(&[("x-forwarded-for", forwarded.as_bytes())]);
+            proxies()
+                .client(peer.parse().unwrap(), &headers)
+                .to_string()
+        };
+        assert_eq!(client("192.0.2.9", "198.51.100.1"), "192.0.2.9");
+        assert_eq!(client("10.0.0.1", "198.51.100.1"), "198.51.100.1");
+        assert_eq!(
+            client("10.0.0.1", "203.0.113.5, 198.51.100.1, 10.0.0.2"),
+            "198.51.100.1"
+        );
+        assert_eq!(client("10.0.0.1", "nonsense"), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", ""), "10.0.0.1");
     }
 
     fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {

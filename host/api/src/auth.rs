@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    assertion::{TrustedAssertion, TrustedVariables},
+    assertion::Origin,
     body::RawBody,
     caller::{Authenticated, SubjectToken},
     domains::DomainView,
@@ -54,14 +54,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         (status = 401, body = LoginRefusal, description = "The proof was not accepted, or is not all",
             headers(("WWW-Authenticate" = String), ("Openstack-Auth-Receipt" = String))),
         (status = 403), (status = 404), (status = 409),
+        (status = 429, body = ErrorBody, description = "Too many logins failed that came from here",
+            headers(("Retry-After" = u64))),
     ))]
 async fn issue(
     State(app): State<App>,
     base_url: BaseUrl,
     headers: HeaderMap,
     query: ListQuery,
-    TrustedAssertion(assertion): TrustedAssertion,
-    TrustedVariables(variables): TrustedVariables,
+    origin: Origin,
     RawBody(body): RawBody,
 ) -> Result {
     let auth = body
@@ -80,8 +81,9 @@ async fn issue(
         url: base_url.v3("auth/tokens"),
         authorization: authorization(&headers),
     });
-    request.assertion = assertion;
-    request.remote_user = remote_user(&variables);
+    request.remote_user = remote_user(&origin.variables);
+    request.assertion = origin.assertion;
+    request.client = origin.client;
     let issued = app.identity.authenticate(request).await?;
     answer(&app, &issued, !query.has("nocatalog")).await
 }

@@ -129,6 +129,7 @@ impl From<identity::Error> for ApiError {
             E::NotFound { .. } | E::Missing(_) => StatusCode::NOT_FOUND,
             E::Conflict { .. } => StatusCode::CONFLICT,
             E::Gone => StatusCode::GONE,
+            E::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
             E::Overloaded { .. } | E::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             E::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -154,6 +155,9 @@ impl From<identity::Error> for ApiError {
                     .with_body(receipt.body)
             }
             E::Overloaded {
+                retry_after_seconds,
+            }
+            | E::TooManyFailures {
                 retry_after_seconds,
             } => answer.with_header(header::RETRY_AFTER, &retry_after_seconds.to_string()),
             _ => answer,

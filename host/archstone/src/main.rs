@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod login_routes_file;
 mod policy_files;
+mod server;
 mod telemetry;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -71,6 +71,9 @@ pub enum Error {
     /// The server is busy; try again after the given number of seconds. 503.
     #[error("The server is too busy to answer now. Try again in {retry_after_seconds} seconds.")]
     Overloaded { retry_after_seconds: u64 },
+    /// Too many logins failed that came from where this one does. 429.
+    #[error("Too many logins failed. Try again in {retry_after_seconds} seconds.")]
+    TooManyFailures { retry_after_seconds: u64 },
     /// Something this request needs does not answer: the database, a plugin. 503.
     #[error("A service that this request needs is not available. Try again later.")]
     Unavailable { reason: String },
@@ -87,6 +90,14 @@ pub struct ReceiptIssued {
 }
 
 impl Error {
+    /// Whether somebody did not prove who they are.
+    pub(crate) fn is_failed_proof(&self) -> bool {
+        matches!(
+            self,
+            Self::Unauthenticated { .. } | Self::LoginRefused { .. }
+        )
+    }
+
     /// `attribute` is missing in `target`.
     pub fn missing_attribute(attribute: &str, target: &str) -> Self {
         Self::Invalid(format!(

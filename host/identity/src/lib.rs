@@ -39,6 +39,7 @@ mod roles;
 mod saml;
 mod scope;
 mod subject;
+mod throttle;
 mod tokens;
 mod trusts;
 mod users;
@@ -100,6 +101,7 @@ pub use crate::{
         Delegation, DomainRef, FederatedOrigin, OAuth1Delegation, ProjectRef, TokenScope,
         TrustDelegation, UserRef, ValidToken,
     },
+    throttle::ThrottleOptions,
     tokens::{RevocationReach, ValidationOptions},
     trusts::TrustCreation,
     users::{UserChange, UserCreation},
@@ -137,6 +139,7 @@ pub struct Identity {
     signer: saml::Signer,
     directories: directories::Directories,
     memory: remembered::Memory,
+    throttle: throttle::Throttle,
     options: Options,
     clock: Clock,
 }
@@ -157,6 +160,7 @@ impl Identity {
             signer: saml::Signer::new(&parts.options.saml),
             directories: directories::Directories::default(),
             memory: remembered::Memory::new(parts.options.remember_tokens_for),
+            throttle: throttle::Throttle::new(parts.options.throttle),
             options: parts.options,
             clock: parts.clock,
         }

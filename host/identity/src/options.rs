@@ -9,7 +9,7 @@ use archstone_model::{
 };
 use chrono::TimeDelta;
 
-use crate::{DirectoryOptions, SamlOptions};
+use crate::{DirectoryOptions, SamlOptions, ThrottleOptions};
 
 /// Settings of the service layer. The binary fills them from `keystone.conf`.
 #[derive(Debug, Clone)]
@@ -86,6 +86,7 @@ pub struct Options {
     pub external_users: Option<ExternalUsers>,
     pub tokenless: TokenlessOptions,
     pub departures: Departures,
+    pub throttle: ThrottleOptions,
 }
 
 /// Where an operator may have Archstone answer otherwise than Keystone can without breaking somebody.
@@ -233,6 +234,7 @@ impl Default for Options {
             external_users: None,
             tokenless: TokenlessOptions::default(),
             departures: Departures::default(),
+            throttle: ThrottleOptions::default(),
             max_db_limit: 1000,
         }
     }

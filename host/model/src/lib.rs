@@ -26,6 +26,7 @@ pub mod role;
 pub mod roles;
 pub mod scope;
 pub mod secret;
+pub mod throttle;
 pub mod time;
 pub mod trust;
 pub mod user;

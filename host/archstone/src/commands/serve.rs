@@ -1,6 +1,6 @@
 //! `archstone serve`
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use archstone_identity::{Identity, PluginFollower};
@@ -20,10 +20,11 @@ use crate::{
     config::Config,
     login_routes_file::LoginRoutesFile,
     policy_files::PolicyFiles,
+    server,
 };
 
-/// How long requests under way may take to end when the server is asked to stop.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
+/// How many files the server may open, where the system lets it.
+const MOST_FILES: u64 = 65_536;
 
 /// How often metrics are put in order where nobody asks for them.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -78,19 +79,15 @@ impl Serve {
         let metrics = Router::new().route("/metrics", get(async move || metrics.render()));
         let service = archstone_api::service(identity, config.api.clone()).merge(metrics);
         let listen = self.listen.as_deref().unwrap_or(&config.listen);
+        // Each connection is an open file, and the usual limit is 1024.
+        if let Err(error) = rlimit::increase_nofile_limit(MOST_FILES) {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen at {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
-        // The address of a peer says whether it is a proxy to be believed.
-        let service = service.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(stop());
-        tokio::select! {
-            served = serving => served?,
-            () = async { stop().await; tokio::time::sleep(LONGEST_GOODBYE).await } => {
-                tracing::warn!("requests that did not end in time were cut off");
-            }
-        }
+        server::serve(listener, service, config.most_connections, stop()).await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -15,10 +15,12 @@ use std::{collections::HashMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use archstone_api::{self as api, CallbackPage, TrustedProxies};
 use archstone_identity::{
-    Departures, ExternalUsers, FederationOptions, HashOptions, Options, TokenlessOptions,
+    Departures, ExternalUsers, FederationOptions, HashOptions, Options, ThrottleOptions,
+    TokenlessOptions,
 };
 use archstone_model::{
     limit::EnforcementModel, password_rules::PasswordRules, policy::PolicyOptions,
+    throttle::FailureLimit,
 };
 use archstone_store::DatabaseUrl;
 use archstone_token::JwsKeyRepository;
@@ -47,6 +49,8 @@ pub(crate) struct Config {
     /// The plugins that audited events are delivered to.
     pub event_sinks: Vec<String>,
     /// Threads that serve requests; one per core unless set.
+    /// How many clients are served at once; more wait.
+    pub most_connections: usize,
     pub workers: Option<usize>,
     /// Commands that only look at keys and files do without.
     pub database: Option<DatabaseUrl>,
@@ -109,6 +113,9 @@ impl Config {
             audit_file: source.path("archstone", "audit_file")?,
             event_sinks: source.list("archstone", "event_sinks")?.unwrap_or_default(),
             workers: source.integer("archstone", "workers", 1..=1024)?,
+            most_connections: source
+                .integer("archstone", "most_connections", 1..)?
+                .unwrap_or(8192),
             database: source.read_as("database", "connection", DatabaseUrl::parse)?,
             max_connections: source
                 .integer("database", "max_pool_size", 1..)?
@@ -158,6 +165,19 @@ fn remembered_for(source: &Source) -> Result<Duration> {
     Ok(match remembers {
         true => asked_for.min(AT_MOST),
         false => Duration::ZERO,
+    })
+}
+
+/// How many failed logins a minute are borne.
+fn throttle(source: &Source) -> Result<ThrottleOptions> {
+    let defaults = ThrottleOptions::default();
+    let limit = |option, default| {
+        let given: Option<u32> = source.integer("archstone", option, 0..)?;
+        Ok(given.map_or(default, FailureLimit::per_minute))
+    };
+    Ok(ThrottleOptions {
+        per_user: limit("failed_logins_per_user", defaults.per_user)?,
+        per_address: limit("failed_logins_per_address", defaults.per_address)?,
     })
 }
 
@@ -224,6 +244,7 @@ fn identity(source: &Source) -> Result<Options> {
         authorizers: source.list("archstone", "authorizers")?.unwrap_or_default(),
         token_lifetime: source.seconds("token", "expiration", defaults.token_lifetime)?,
         remember_tokens_for: remembered_for(source)?,
+        throttle: throttle(source)?,
         allow_expired_window: source.seconds(
             "token",
             "allow_expired_window",

@@ -121,12 +121,18 @@ impl Identity {
     /// complete.
     pub async fn authenticate(&self, request: AuthRequest) -> Result<IssuedToken> {
         let (methods, claimed) = (request.methods.clone(), request.claimed_user());
+        let client = request.client;
+        self.throttle
+            .admit(client, claimed.as_deref(), self.now())?;
         match self.try_authenticate(request).await.map_err(without_gaps) {
             Ok(issued) => {
                 self.audit_login(issued.subject.user.id.as_str(), &issued.subject.methods);
                 Ok(issued)
             }
             Err(error) => {
+                if error.is_failed_proof() {
+                    self.throttle.failed(client, claimed.as_deref(), self.now());
+                }
                 self.audit_unfinished_login(&methods, claimed.as_deref(), &error);
                 Err(error)
             }

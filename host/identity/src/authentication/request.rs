@@ -1,5 +1,7 @@
 //! What a login asks for, in the shape of `POST /v3/auth/tokens`.
 
+use std::net::IpAddr;
+
 use archstone_model::{
     id::{
         ApplicationCredentialId, DomainId, IdentityProviderId, ProjectId, ProtocolId, TrustId,
@@ -32,6 +34,8 @@ pub struct AuthRequest {
     pub assertion: Assertion,
     /// Whom a connector proved, which said what the assertion says.
     pub proven: Option<Proven>,
+    /// Where the request comes from.
+    pub client: Option<IpAddr>,
 }
 
 impl std::fmt::Debug for AuthRequest {
@@ -131,6 +135,7 @@ impl AuthRequest {
             remote_user: None,
             assertion: Assertion::default(),
             proven: None,
+            client: None,
         })
     }
 
@@ -160,6 +165,7 @@ impl AuthRequest {
             remote_user: None,
             assertion,
             proven: None,
+            client: None,
         }
     }
 
@@ -181,6 +187,7 @@ impl AuthRequest {
             remote_user: None,
             assertion,
             proven: Some(proven),
+            client: None,
         }
     }
 
