@@ -136,24 +136,26 @@ class Population:
             enabled=1, region_id=region, extra="{}",
         )  # fmt: skip
 
-    def copy_connector(self, connector, numbers):
-        """Copies of a connector, each with an identity provider, protocol and mapping of its own."""
-        for table, column in [
-            ("identity_provider", "id"), ("mapping", "id"), ("federation_protocol", "idp_id"), ("archstone_connector", "id"),
+    def connectors(self, original, numbers):
+        """Copies of a connector, each with an identity provider, a protocol and a mapping of its own."""
+        [(mapping,)] = self.query("SELECT mapping_id FROM archstone_connector WHERE id = ?", original)
+        made = {number: identifier("connector", number) for number in numbers}
+        for table, key, where in [
+            ("identity_provider", original, ["id"]), ("mapping", mapping, ["id"]),
+            ("federation_protocol", original, ["idp_id"]), ("archstone_connector", original, ["id", "idp_id"]),
         ]:  # fmt: skip
             cursor = self.connection.cursor()
-            where = "mapping_id" if table == "federation_protocol" else "id"
-            origin = connector["mapping_id"] if table in ("mapping", "federation_protocol") else connector["id"]
-            cursor.execute(f"SELECT * FROM {table} WHERE {where} = {self.placeholder}", (origin,))
-            names = [each[0] for each in cursor.description]
-            original = dict(zip(names, cursor.fetchone()))
-            rows = []
-            for number in numbers:
-                own = {column: identifier("connector", number)}
-                own |= {name: identifier("connector", number) for name in ("idp_id", "mapping_id") if name in names}
-                own |= {"name": f"connector {number}"} if "name" in names else {}
-                rows.append({**original, **own})
+            cursor.execute(f"SELECT * FROM {table} WHERE {where[0]} = {self.placeholder}", (key,))
+            row = dict(zip((column[0] for column in cursor.description), cursor.fetchone()))
+            own = [*where, *(name for name in ["mapping_id"] if name in row)]
+            rows = [row | dict.fromkeys(own, made[number]) for number in numbers]
+            for number, each in zip(numbers, rows):
+                each |= {"name": f"connector {number}"} if "name" in each else {}
             self.insert(table, rows)
+        return list(made.values())
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
         self.connection.close()
