@@ -29,7 +29,7 @@ from harness.api import Api
 from harness.databases import MariaDb
 from harness.plugins import plugin
 from harness.servers import Archstone
-from load import Request
+from load import Processes, Request
 from population import Population
 
 BASE = 10
@@ -37,8 +37,8 @@ STEPS = (1, 10, 100, 1000)
 DIMENSIONS = ("users", "projects", "groups", "roles", "connectors")
 #: A request is repeated so often, or for so long, and at least three times.
 REPEATS, REPEAT_S, WARM_UP = 40, 3, 3
-#: Growth above this is told as quadratic.
-QUADRATIC = 1.5
+#: What a step's exponent above this is called, the steepest first.
+VERDICTS = ((1.5, "**quadratic**"), (0.7, "linear"))
 PASSWORD = "the password of the benches"
 OPERATIONS = {
     "validate": "validate a token",
@@ -191,6 +191,7 @@ def measure(dimension, directory):
             began = time.perf_counter()
             world.server.start()
             took["start"][size] = (time.perf_counter() - began) * 1000
+            Processes(world.server.process.pid).settle()
             for operation, request in world.requests(dimension).items():
                 took[operation][size] = world.median_ms(request)
             print(f"{dimension} {size}: " + ", ".join(f"{name} {report.number(times[size])}" for name, times in took.items()), file=sys.stderr)
@@ -209,11 +210,11 @@ def table(results):
     rows = []
     for operation, title in OPERATIONS.items():
         for dimension, took in results["milliseconds"].items():
-            steep = max(exponents(took[operation]))
-            verdict = f"**{steep:.1f} quadratic**" if steep > QUADRATIC else f"{steep:.1f}"
-            rows.append([title, dimension, *map(report.number, took[operation].values()), verdict])
+            steepest = max(exponents(took[operation]))
+            verdict = next((word for least, word in VERDICTS if steepest > least), "")
+            rows.append([title, dimension, *map(report.number, took[operation].values()), f"{steepest:.1f}", verdict])
     sizes = [f"{BASE * step:,}" for step in STEPS]
-    return report.table(["ms", "what grows", *sizes, "steepest exponent"], rows)
+    return report.table(["ms", "what grows", *sizes, "steepest exponent", ""], rows)
 
 
 def plot(results, directory):
