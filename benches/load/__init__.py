@@ -1,0 +1,1 @@
+"""What the load tests beside this package share: clients, nodes, what clients know, and reports."""
