@@ -2,10 +2,11 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 from harness.api import Api
-from harness.plugins import plugin, rebuilt
+from harness.plugins import rebuilt
 from harness.servers import Archstone
 
 #: Options of every node; `{keys}` is the directory that they share.
@@ -69,7 +70,12 @@ class Nodes:
         """Installs a bundled plugin on all nodes, as the version of that number; gives its digest."""
         admin = self.admin
         admin("PUT", f"/v4/plugins/{name}/settings", json={"settings": settings or {}}).ok()
-        return self.replace(name, version, admin)
+        digest = self.replace(name, version, admin)
+        deadline = time.monotonic() + 20
+        while any(self.serving(node, name, admin.token) != digest for node in self.all):
+            assert time.monotonic() < deadline, f"{name} does not serve everywhere"
+            time.sleep(0.1)
+        return digest
 
     def replace(self, name, version, admin=None):
         artifact = rebuilt(name, version)
@@ -87,8 +93,3 @@ def logged(node, request_id):
     log = (node.directory / "output.log").read_text(errors="replace").splitlines()
     lines = [json.loads(line) for line in log if request_id in line and line.startswith("{")]
     return [line["fields"] for line in lines if line["fields"].get("message") != "answered"]
-
-
-def have_plugin(name):
-    """Ends the run with a word about it where a plugin is not built."""
-    return plugin(name)

@@ -42,7 +42,9 @@ class DatabaseServer:
     #: The signal that ends the server without a farewell.
     at_once = signal.SIGTERM
 
-    def __init__(self):
+    def __init__(self, durable=False):
+        #: Whether what is committed outlives the server's end.
+        self.durable = durable
         self.process = self.directory = None
         self.made = 0
         self.port, self.password = 0, ""
@@ -89,11 +91,15 @@ class DatabaseServer:
         self.password = secrets.token_hex(12)
         self.port = free_port()
         self.initialise()
+        atexit.register(self.stop)
+        return self.serve()
+
+    def serve(self):
+        """Starts the server on the data that is there, and waits until it answers."""
         with open(self.directory / "output.log", "ab") as log:
             self.process = subprocess.Popen(
                 self.command_line(), stdout=log, stderr=log, start_new_session=True, **self.owner()
             )
-        atexit.register(self.stop)
         deadline = time.monotonic() + START_LIMIT_S
         while True:
             try:
@@ -107,12 +113,16 @@ class DatabaseServer:
     def log(self):
         return (self.directory / "output.log").read_text(errors="replace")[-4000:]
 
-    def stop(self):
-        atexit.unregister(self.stop)
+    def crash(self):
+        """Ends the server at once, without a farewell; `serve` brings it back with what was committed."""
         if self.process is not None:
             self.process.send_signal(self.at_once)
             self.process.wait()
             self.process = None
+
+    def stop(self):
+        atexit.unregister(self.stop)
+        self.crash()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def prepared(self, *command):
@@ -150,8 +160,9 @@ class MariaDb(DatabaseServer):
             shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin"), "--no-defaults", *self.as_root(),
             f"--datadir={self.directory}/data", f"--socket={self.directory}/socket", "--bind-address=127.0.0.1",
             f"--port={self.port}", f"--init-file={self.directory}/init.sql", "--skip-name-resolve",
+            "--skip-innodb-doublewrite", "--innodb-buffer-pool-size=64M",
             # Nothing here outlives a power cut, so nothing need wait for the disk.
-            "--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite", "--innodb-buffer-pool-size=64M",
+            f"--innodb-flush-log-at-trx-commit={2 if self.durable else 0}",
         ]  # fmt: skip
 
     def execute(self, statement):
@@ -192,7 +203,8 @@ class PostgreSql(DatabaseServer):
     def command_line(self):
         settings = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.directory,
-            "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200,
+            "fsync": "off", "synchronous_commit": "on" if self.durable else "off", "full_page_writes": "off",
+            "max_connections": 200,
         }  # fmt: skip
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [str(self.program("postgres")), "-D", f"{self.directory}/data", *options]

@@ -19,12 +19,12 @@ JOIN_LIMIT_S = 90
 
 
 class GaleraNode(MariaDb):
-    """One member. Its data outlives `kill`, so that it can come back."""
+    """One member. Its data outlives `crash`, so that it can come back."""
 
     name = "galera"
 
     def __init__(self, cluster, number):
-        super().__init__()
+        super().__init__(durable=True)
         self.cluster, self.number = cluster, number
         self.directory = cluster.directory / f"node-{number}"
         self.directory.mkdir()
@@ -65,7 +65,7 @@ class GaleraNode(MariaDb):
             f"--wsrep-provider-options={';'.join(f'{name}={value}' for name, value in options.items())}", *more,
         ]  # fmt: skip
 
-    def serve(self, *more):
+    def begin(self, *more):
         """Starts the server and returns at once."""
         self.hand_over()
         with open(self.directory / "output.log", "ab") as log:
@@ -95,12 +95,6 @@ class GaleraNode(MariaDb):
             row = cursor.fetchone()
         return row[1] if row else None
 
-    def kill(self):
-        """Takes the node down with SIGKILL."""
-        self.process.kill()
-        self.process.wait()
-        self.process = None
-
     def come_back(self):
         """Starts a node that was killed, as its service would: from where its tables are, not with a copy of everything."""
         found = subprocess.run(
@@ -111,7 +105,7 @@ class GaleraNode(MariaDb):
             raise DatabaseFailed(f"node {self.number} cannot tell where it was:\n{found.stderr}")
         lines = (self.directory / "recover.log").read_text().splitlines()
         position = [line.split("Recovered position:")[1].strip() for line in lines if "Recovered position:" in line][-1]
-        self.serve(f"--wsrep-start-position={position}")
+        self.begin(f"--wsrep-start-position={position}")
 
     def end(self):
         if self.process is not None:
@@ -119,7 +113,7 @@ class GaleraNode(MariaDb):
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
-                self.kill()
+                self.crash()
         self.process = None
 
 
@@ -141,7 +135,7 @@ class Galera:
         first, *others = self.nodes
         first.hand_over()
         first.initialise()
-        first.serve("--wsrep-new-cluster")
+        first.begin("--wsrep-new-cluster")
         first.wait(1)
         first.end()
         # The others begin with the first's tables instead of having them sent.
@@ -150,10 +144,10 @@ class Galera:
             shutil.copytree(first.directory / "data", node.directory / "data", ignore=ours)
             (node.directory / "init.sql").write_text("")
         (first.directory / "init.sql").write_text("")
-        first.serve("--wsrep-new-cluster")
+        first.begin("--wsrep-new-cluster")
         first.wait(1)
         for members, node in enumerate(others, start=2):
-            node.serve()
+            node.begin()
             node.wait(members)
         return self
 
@@ -171,7 +165,7 @@ class Galera:
     def stop(self):
         for node in self.nodes:
             if node.process is not None:
-                node.kill()
+                node.crash()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
