@@ -21,6 +21,8 @@ from load.client import Broken, Client
 BOUND_S = 1.0
 #: Tokens and revocations tell the time by the second.
 TICK_S = 1.1
+#: How long a worker waits before it asks again where nothing good came.
+AFTER_FAILURE_S = 0.2
 
 
 class Fact:
@@ -62,7 +64,7 @@ class Journal:
         self.lock = threading.Lock()
         self.statuses = collections.Counter()
         self.times = collections.defaultdict(list)
-        #: (when, what was asked, what came instead of an answer)
+        #: (when it was asked, what, what came instead of an answer, when)
         self.errors = []
         self.wrong, self.late = [], []
 
@@ -71,7 +73,7 @@ class Journal:
             self.statuses[what, status] += 1
             self.times[what].append(took)
             if not isinstance(status, int) or status >= 500:
-                self.errors.append((at, what, status))
+                self.errors.append((at, what, status, at + took))
 
     def say_wrong(self, what):
         with self.lock:
@@ -174,8 +176,11 @@ class Worker(threading.Thread):
         try:
             answer = self.ask(what, method, path, body, **headers)
         except Broken:
+            answer = None
+        if answer is None or answer.status >= 500:
+            self.stopping.wait(AFTER_FAILURE_S)
             return None
-        return answer if answer.status < 500 else None
+        return answer
 
     def write(self, what, method, path, body=None, changes=(), expected=(200, 201, 204), **headers):
         """The answer to a write that changes these facts to these values; Unknown where nobody knows."""
@@ -224,6 +229,7 @@ class Worker(threading.Thread):
             answer = self.write("create user", "POST", "/v3/users", {"user": {"name": name, "password": password}})
         except Unknown:
             self.left.append(User(None, name, password))
+            self.stopping.wait(AFTER_FAILURE_S)
             return
         user = User(answer.json["user"]["id"], name, password)
         self.users.append(user)
@@ -444,6 +450,7 @@ class Worker(threading.Thread):
                 except Unknown:
                     if user in self.users:
                         self.leave(user)
+                    self.stopping.wait(AFTER_FAILURE_S)
                 if self.pause_s:
                     self.stopping.wait(self.pause_s)
         except Exception as crash:
