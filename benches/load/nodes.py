@@ -71,7 +71,7 @@ class Nodes:
         admin = self.admin
         admin("PUT", f"/v4/plugins/{name}/settings", json={"settings": settings or {}}).ok()
         digest = self.replace(name, version, admin)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while any(self.serving(node, name, admin.token) != digest for node in self.all):
             assert time.monotonic() < deadline, f"{name} does not serve everywhere"
             time.sleep(0.1)
