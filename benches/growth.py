@@ -29,7 +29,7 @@ from harness.api import Api
 from harness.databases import MariaDb
 from harness.plugins import plugin
 from harness.servers import Archstone
-from load import Processes, Request
+from wrk import Processes, Request
 from population import Population
 
 BASE = 10

@@ -34,7 +34,7 @@ from harness.api import Api, lead_catalog_to
 from harness.cli import ADMIN
 from harness.databases import MariaDb
 from harness.servers import Archstone, PythonKeystone, free_port
-from load import REQUEST_LIMIT_S, LoadFailed, Processes, Request, wrk
+from wrk import REQUEST_LIMIT_S, LoadFailed, Processes, Request, wrk
 from population import Population
 
 CORES = len(os.sched_getaffinity(0))

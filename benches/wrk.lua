@@ -1,4 +1,4 @@
--- The request that the environment describes, and what came of it as JSON; see load.py.
+-- The request that the environment describes, and what came of it as JSON; see wrk.py.
 wrk.method = os.getenv("BENCH_METHOD")
 wrk.body = os.getenv("BENCH_BODY")
 

@@ -59,7 +59,7 @@ def wrk(base, request, clients, seconds):
     # One thread of wrk makes more requests than any of the servers can answer.
     done = subprocess.run(
         [program, "--threads", "1", "--connections", str(clients), "--duration", f"{seconds:.0f}s",
-         "--timeout", f"{REQUEST_LIMIT_S}s", "--script", Path(__file__).with_name("load.lua"), *words, base + request.path],
+         "--timeout", f"{REQUEST_LIMIT_S}s", "--script", Path(__file__).with_name("wrk.lua"), *words, base + request.path],
         env=environment, capture_output=True, text=True, timeout=seconds + REQUEST_LIMIT_S,
     )  # fmt: skip
     told = [line.removeprefix("RESULT ") for line in done.stdout.splitlines() if line.startswith("RESULT ")]
