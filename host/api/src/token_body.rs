@@ -212,10 +212,7 @@ impl TokenEnvelope {
                     access_token_id: delegation.access_token_id.to_string(),
                     consumer_id: delegation.consumer_id.to_string(),
                 }),
-                service_providers: providers
-                    .into_iter()
-                    .map(TokenServiceProvider::from)
-                    .collect(),
+                service_providers: providers.iter().map(TokenServiceProvider::from).collect(),
                 application_credential: match &token.delegation {
                     Delegation::ApplicationCredential(credential) => {
                         Some(TokenCredential::from(credential.as_ref()))
@@ -315,12 +312,12 @@ impl From<CatalogService> for CatalogEntry {
     }
 }
 
-impl From<ServiceProvider> for TokenServiceProvider {
-    fn from(provider: ServiceProvider) -> Self {
+impl From<&ServiceProvider> for TokenServiceProvider {
+    fn from(provider: &ServiceProvider) -> Self {
         Self {
-            auth_url: provider.auth_url,
-            id: provider.id.into(),
-            sp_url: provider.sp_url,
+            auth_url: provider.auth_url.clone(),
+            id: provider.id.to_string(),
+            sp_url: provider.sp_url.clone(),
         }
     }
 }

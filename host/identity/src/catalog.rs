@@ -44,8 +44,8 @@ impl Identity {
         user_id: &UserId,
         project_id: Option<&ProjectId>,
     ) -> Result<Vec<CatalogService>> {
-        let services = self.store.services(&ServiceFilter::default()).await?;
-        let mut endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
+        let parts = self.catalog_parts().await?;
+        let mut endpoints: Vec<_> = parts.endpoints.iter().collect();
         let own = match project_id {
             Some(project_id) => self.filtered_for(project_id, endpoints.clone()).await?,
             None => Vec::new(),
@@ -62,13 +62,14 @@ impl Identity {
             "public_endpoint" => self.options.public_endpoint.as_deref(),
             _ => None,
         };
-        let mut catalog: Vec<CatalogService> = services
-            .into_iter()
+        let mut catalog: Vec<CatalogService> = parts
+            .services
+            .iter()
             .filter(|service| service.enabled)
             .map(|service| CatalogService {
                 name: service.name().unwrap_or_default().to_owned(),
-                id: service.id,
-                service_type: service.service_type,
+                id: service.id.clone(),
+                service_type: service.service_type.clone(),
                 endpoints: Vec::new(),
             })
             .collect();
@@ -82,11 +83,11 @@ impl Identity {
                 .find(|service| service.id == endpoint.service_id);
             if let Some(service) = service {
                 service.endpoints.push(CatalogEndpoint {
-                    id: endpoint.id,
+                    id: endpoint.id.clone(),
                     interface: endpoint.interface,
-                    region_id: endpoint.region_id,
+                    region_id: endpoint.region_id.clone(),
                     url,
-                    extra: endpoint.extra,
+                    extra: endpoint.extra.clone(),
                 });
             }
         }

@@ -1,5 +1,7 @@
 //! Which endpoints a project has: those added to it by themselves, and those in groups of them.
 
+use std::borrow::Borrow;
+
 use archstone_model::{
     Extra,
     catalog::{Endpoint, EndpointFilter},
@@ -302,14 +304,15 @@ impl Identity {
     }
 
     /// Those of `endpoints` that a project has, by themselves or in a group.
-    pub(crate) async fn filtered_for(
+    pub(crate) async fn filtered_for<E: Borrow<Endpoint>>(
         &self,
         project_id: &ProjectId,
-        mut endpoints: Vec<Endpoint>,
-    ) -> Result<Vec<Endpoint>> {
+        mut endpoints: Vec<E>,
+    ) -> Result<Vec<E>> {
         let added = self.store.endpoint_ids_of_project(project_id).await?;
         let groups = self.store.endpoint_groups_of_project(project_id).await?;
         endpoints.retain(|endpoint| {
+            let endpoint = endpoint.borrow();
             added.contains(&endpoint.id) || groups.iter().any(|group| group.has(endpoint))
         });
         Ok(endpoints)

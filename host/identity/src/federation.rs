@@ -279,15 +279,6 @@ impl Identity {
         Ok(providers)
     }
 
-    /// The service providers that every token names.
-    pub async fn enabled_service_providers(&self) -> Result<Vec<ServiceProvider>> {
-        let filter = ProviderFilter {
-            enabled: Some(true),
-            ..ProviderFilter::default()
-        };
-        Ok(self.store.service_providers(&filter).await?)
-    }
-
     pub async fn create_service_provider(
         &self,
         caller: &Caller,

@@ -6,6 +6,7 @@
 //! write of another node when this one looks, and where nobody could look for a second, nothing counts.
 
 use std::{
+    collections::HashMap,
     ops::Deref,
     sync::{
         Arc, OnceLock,
@@ -16,8 +17,13 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use archstone_model::{
+    catalog::{Endpoint, EndpointFilter, Service, ServiceFilter},
+    federation::{ProviderFilter, ServiceProvider},
+    id::RoleId,
     policy::Credentials,
     revocation::{RevocationIndex, RevocationSubject},
+    role::Role,
+    roles::RoleInference,
 };
 use archstone_store::Generation;
 use bytes::Bytes;
@@ -120,9 +126,31 @@ struct KnownRevocations {
     new: RevocationIndex,
 }
 
+/// Something that is the same for everybody, as it was at a point in history.
+#[derive(Debug)]
+struct Fact<T> {
+    value: Arc<T>,
+    tokens: u64,
+    since: Instant,
+}
+
+/// Where a fact is kept.
+type Slot<T> = ArcSwapOption<Fact<T>>;
+
+/// The services and endpoints that catalogs are made of.
+#[derive(Debug)]
+pub(crate) struct CatalogParts {
+    pub(crate) services: Vec<Service>,
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
 /// What this node remembers.
 #[derive(Debug)]
 pub(crate) struct Memory {
+    inference: Slot<RoleInference>,
+    roles: Slot<HashMap<RoleId, Role>>,
+    catalog: Slot<CatalogParts>,
+    service_providers: Slot<Vec<ServiceProvider>>,
     tokens: Cache<Digest, Arc<Remembered>>,
     revocations: ArcSwapOption<KnownRevocations>,
     reading: tokio::sync::Mutex<()>,
@@ -141,6 +169,10 @@ impl Memory {
                 .weigher(size)
                 .max_capacity(CAPACITY)
                 .build(),
+            inference: Slot::empty(),
+            roles: Slot::empty(),
+            catalog: Slot::empty(),
+            service_providers: Slot::empty(),
             revocations: ArcSwapOption::empty(),
             reading: tokio::sync::Mutex::default(),
             longest,
@@ -212,6 +244,61 @@ impl Identity {
         if let Some(remembered) = self.memory.tokens.get(&token.digest) {
             self.memory.tokens.insert(token.digest, remembered);
         }
+    }
+
+    async fn fact<T>(
+        &self,
+        slot: &Slot<T>,
+        read: impl Future<Output = archstone_store::Result<T>>,
+    ) -> Result<Arc<T>> {
+        let at = self.store.generation();
+        if let (Some(at), Some(fact)) = (at, slot.load().as_ref())
+            && fact.tokens == at.tokens
+            && fact.since.elapsed() < self.memory.longest
+        {
+            return Ok(Arc::clone(&fact.value));
+        }
+        let since = Instant::now();
+        let value = Arc::new(read.await?);
+        if let Some(at) = at {
+            slot.store(Some(Arc::new(Fact {
+                value: Arc::clone(&value),
+                tokens: at.tokens,
+                since,
+            })));
+        }
+        Ok(value)
+    }
+
+    /// Which roles imply which.
+    pub(crate) async fn inference(&self) -> Result<Arc<RoleInference>> {
+        let read = async { Ok(RoleInference::new(self.store.implied_roles().await?)) };
+        self.fact(&self.memory.inference, read).await
+    }
+
+    /// All roles that anybody may have been given.
+    pub(crate) async fn known_roles(&self) -> Result<Arc<HashMap<RoleId, Role>>> {
+        self.fact(&self.memory.roles, self.store.all_roles()).await
+    }
+
+    pub(crate) async fn catalog_parts(&self) -> Result<Arc<CatalogParts>> {
+        let read = async {
+            Ok(CatalogParts {
+                services: self.store.services(&ServiceFilter::default()).await?,
+                endpoints: self.store.endpoints(&EndpointFilter::default()).await?,
+            })
+        };
+        self.fact(&self.memory.catalog, read).await
+    }
+
+    /// The service providers that every token names.
+    pub async fn enabled_service_providers(&self) -> Result<Arc<Vec<ServiceProvider>>> {
+        let filter = ProviderFilter {
+            enabled: Some(true),
+            ..ProviderFilter::default()
+        };
+        let read = self.store.service_providers(&filter);
+        self.fact(&self.memory.service_providers, read).await
     }
 
     /// Whether an event revokes a token.

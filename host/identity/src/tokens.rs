@@ -205,7 +205,7 @@ impl Identity {
         let groups = federation
             .as_ref()
             .map_or(&[][..], |federation| &federation.groups);
-        let inference = RoleInference::new(self.store.implied_roles().await?);
+        let inference = self.inference().await?;
         let (scope, delegation, role_ids) = match &payload.kind {
             TokenKind::Unscoped | TokenKind::FederatedUnscoped { .. } => {
                 (TokenScope::Unscoped, Delegation::None, Vec::new())
@@ -433,7 +433,7 @@ impl Identity {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let roles = self.store.all_roles().await?;
+        let roles = self.known_roles().await?;
         Ok(ids
             .iter()
             .filter_map(|id| roles.get(id))

@@ -1,14 +1,16 @@
 //! Groups and who is in them.
 
+use std::collections::HashMap;
+
 use archstone_model::{
     entity::Entity,
     id::{DomainId, GroupId, UserId},
     user::{Group, GroupFilter, GroupKind, GroupPatch, User, UserFilter},
 };
-use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
 use crate::{
-    Error, Result, Store,
+    BATCH, Error, Result, Store,
     changes::Touches,
     database::Session,
     error::OnDuplicate,
@@ -192,6 +194,28 @@ impl Store {
         users::narrow(&mut query, filter, &session);
         let mut members = users::load(&mut session, &query).await?;
         self.keep_exact(&mut members, &filter.names, |user| &user.name);
+        Ok(members)
+    }
+
+    /// The ids of the members of each of these groups, in id order. Groups without any are left out.
+    pub async fn members_of_groups(
+        &self,
+        ids: &[GroupId],
+    ) -> Result<HashMap<GroupId, Vec<UserId>>> {
+        let mut session = self.db.session().await?;
+        let mut members: HashMap<GroupId, Vec<UserId>> = HashMap::new();
+        for ids in ids.chunks(BATCH) {
+            let query = Query::select()
+                .columns(["group_id", "user_id"])
+                .from("user_group_membership")
+                .and_where(Expr::col("group_id").is_in(ids.iter().map(GroupId::as_str)))
+                .order_by("user_id", Order::Asc)
+                .to_owned();
+            for row in session.fetch_all(&query).await? {
+                let of_group = members.entry(row.text("group_id")?.into()).or_default();
+                of_group.push(row.text("user_id")?.into());
+            }
+        }
         Ok(members)
     }
 }

@@ -12,14 +12,11 @@ use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
 
 use crate::{
-    Dialect, Result, Store,
+    BATCH, Dialect, Result, Store,
     database::Session,
     extra::{json, time},
     write,
 };
-
-/// How many rows are asked for, or written, at once.
-const BATCH: usize = 500;
 
 impl Store {
     /// What this id stands for, if it is one of a directory.

@@ -55,6 +55,9 @@ pub use crate::{
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };
 
+/// How many values one statement names at most.
+pub(crate) const BATCH: usize = 500;
+
 /// The database as the service layer sees it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {

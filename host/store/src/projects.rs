@@ -12,7 +12,7 @@ use archstone_model::{
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use crate::{
-    Error, Result, Store,
+    BATCH, Error, Result, Store,
     changes::Touches,
     database::Session,
     error::OnDuplicate,
@@ -24,8 +24,6 @@ use crate::{
     users::delete_where,
     write,
 };
-
-const BATCH: usize = 500;
 
 impl Store {
     /// A project, or a domain seen as one.

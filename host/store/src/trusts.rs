@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement};
 
 use crate::{
-    Dialect, Error, Result, Store,
+    BATCH, Dialect, Error, Result, Store,
     changes::Touches,
     database::Session,
     error::OnDuplicate,
@@ -20,9 +20,6 @@ use crate::{
     row::Row,
     write,
 };
-
-/// How many ids go into one `IN (...)`.
-const BATCH: usize = 500;
 
 impl Store {
     /// A trust that is not deleted; it may have expired or been used up.

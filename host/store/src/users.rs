@@ -15,7 +15,7 @@ use chrono::{NaiveDate, Utc};
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement, Value};
 
 use crate::{
-    Error, Result, Store,
+    BATCH, Error, Result, Store,
     changes::Touches,
     database::Session,
     error::OnDuplicate,
@@ -26,9 +26,6 @@ use crate::{
     trusts::delete_trusts_of,
     write,
 };
-
-/// How many ids go into one `IN (...)`.
-const BATCH: usize = 500;
 
 impl Store {
     /// # Errors

@@ -1,9 +1,9 @@
 //! What assignments come to: groups, inheritance and implied roles worked out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use archstone_model::{
-    id::{GroupId, RoleId, UserId},
+    id::{GroupId, ProjectId, RoleId, UserId},
     project::{Project, ProjectFilter},
     role::{Actor, Assignment, AssignmentFilter, Target},
     roles::RoleInference,
@@ -36,26 +36,32 @@ impl Identity {
         let stored = self.store.assignments(&filter).await?;
         let mut direct = Vec::new();
         // Roles on the system are never among the effective ones, as in Keystone.
+        let mut below = Below::default();
         for assignment in stored
             .into_iter()
             .filter(|assignment| assignment.target != Target::System)
         {
-            direct.extend(self.handed_down(assignment, &targets).await?);
+            below.learn(self, &assignment).await?;
+            direct.extend(below.hand_down(assignment).filter(|effective| {
+                let target = &effective.assignment.target;
+                targets.as_ref().is_none_or(|all| all.contains(target))
+            }));
         }
+        let unknown: BTreeSet<GroupId> = direct
+            .iter()
+            .filter_map(|effective| match &effective.assignment.actor {
+                Actor::Group(id) if !members.contains_key(id) => Some(id.clone()),
+                _ => None,
+            })
+            .collect();
+        members.extend(self.everybody_in(unknown).await?);
         let mut persons = Vec::new();
         for effective in direct {
             let Actor::Group(group_id) = effective.assignment.actor.clone() else {
                 persons.push(effective);
                 continue;
             };
-            let users = match members.get(&group_id) {
-                Some(users) => users,
-                None => {
-                    let users = self.everybody_in(&group_id).await?;
-                    members.entry(group_id.clone()).or_insert(users)
-                }
-            };
-            for user_id in users {
+            for user_id in members.get(&group_id).into_iter().flatten() {
                 let mut through = effective.clone();
                 through.assignment.actor = Actor::User(user_id.clone());
                 through.via_group = Some(group_id.clone());
@@ -92,39 +98,51 @@ impl Identity {
         });
         Ok(all)
     }
+}
 
-    /// Where a stored assignment takes effect: on its target, or on what is below.
-    pub(super) async fn handed_down(
-        &self,
-        assignment: Assignment,
-        targets: &Option<Vec<Target>>,
-    ) -> Result<Vec<EffectiveAssignment>> {
-        let wanted = |target: &Target| targets.as_ref().is_none_or(|all| all.contains(target));
-        if !assignment.inherited {
-            return Ok(if wanted(&assignment.target) {
-                vec![EffectiveAssignment::stored(assignment)]
-            } else {
-                Vec::new()
-            });
+/// The projects below domains and projects that roles are inherited from, each looked up once.
+#[derive(Debug, Default)]
+pub(super) struct Below(HashMap<Target, Vec<ProjectId>>);
+
+impl Below {
+    /// Looks up what is below an assignment's target, where that matters.
+    pub(super) async fn learn(
+        &mut self,
+        identity: &Identity,
+        assignment: &Assignment,
+    ) -> Result<()> {
+        if !assignment.inherited || self.0.contains_key(&assignment.target) {
+            return Ok(());
         }
         let below: Vec<Project> = match &assignment.target {
             Target::Domain(domain_id) => {
-                self.store
-                    .projects(&ProjectFilter {
-                        domain_id: Some(domain_id.clone()),
-                        is_domain: Some(false),
-                        ..ProjectFilter::default()
-                    })
-                    .await?
+                let filter = ProjectFilter {
+                    domain_id: Some(domain_id.clone()),
+                    is_domain: Some(false),
+                    ..ProjectFilter::default()
+                };
+                identity.store.projects(&filter).await?
             }
-            Target::Project(project_id) => self.project_subtree(project_id).await?,
+            Target::Project(project_id) => identity.project_subtree(project_id).await?,
             Target::System => Vec::new(),
         };
-        Ok(below
-            .into_iter()
-            .map(|project| Target::Project(project.id))
-            .filter(wanted)
-            .map(|target| EffectiveAssignment {
+        let ids = below.into_iter().map(|project| project.id).collect();
+        self.0.insert(assignment.target.clone(), ids);
+        Ok(())
+    }
+
+    /// Where a stored assignment takes effect: on its target, or on what is below.
+    pub(super) fn hand_down(
+        &self,
+        assignment: Assignment,
+    ) -> impl Iterator<Item = EffectiveAssignment> {
+        let (on_target, below) = match assignment.inherited {
+            false => (Some(EffectiveAssignment::stored(assignment.clone())), None),
+            true => (None, self.0.get(&assignment.target)),
+        };
+        let below = below.into_iter().flatten().map(move |project| {
+            let target = Target::Project(project.clone());
+            EffectiveAssignment {
                 inherited_from: Some(assignment.target.clone()),
                 via_group: None,
                 prior_role: None,
@@ -132,8 +150,9 @@ impl Identity {
                     target,
                     ..assignment.clone()
                 },
-            })
-            .collect())
+            }
+        });
+        on_target.into_iter().chain(below)
     }
 }
 

@@ -8,6 +8,7 @@ use archstone_model::{
     role::{Actor, Assignment, AssignmentFilter, Target},
 };
 
+use super::effective::Below;
 use crate::{Identity, Result};
 
 impl Identity {
@@ -18,8 +19,10 @@ impl Identity {
         federated_groups: &[GroupId],
     ) -> Result<Vec<Project>> {
         let mut ids = BTreeSet::new();
+        let mut below = Below::default();
         for assignment in self.held_by(user_id, federated_groups).await? {
-            for effective in self.handed_down(assignment, &None).await? {
+            below.learn(self, &assignment).await?;
+            for effective in below.hand_down(assignment) {
                 if let Target::Project(id) = effective.assignment.target {
                     ids.insert(id);
                 }

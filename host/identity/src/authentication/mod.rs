@@ -23,7 +23,6 @@ use std::sync::Arc;
 use archstone_model::{
     entity::Entity,
     id::{AccessTokenId, ApplicationCredentialId, TrustId, UserId},
-    roles::RoleInference,
     secret::Secret,
     trust::Trust,
     user::User,
@@ -309,7 +308,7 @@ impl Identity {
         let Ok(project) = self.usable_project(project).await else {
             return Ok(None);
         };
-        let inference = RoleInference::new(self.store.implied_roles().await?);
+        let inference = self.inference().await?;
         let roles = self.roles_in(&user.id, &[], &place, &inference).await?;
         Ok((!roles.is_empty()).then(|| project.id.into_string()))
     }

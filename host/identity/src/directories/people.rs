@@ -183,25 +183,37 @@ impl Identity {
         Ok(lasting.collect())
     }
 
-    /// The ids of everybody in a group. A directory that does not answer has nobody in its groups
-    /// meanwhile: the members of other domains' groups are not to wait for it.
-    pub(crate) async fn everybody_in(&self, id: &GroupId) -> Result<Vec<UserId>> {
-        let everybody = UserFilter::default();
-        let members = match self.place_of_id(id.as_str(), EntryKind::Group).await {
-            Ok(Place::Database) => self.store.users_of_group(id, &everybody).await?,
-            Ok(Place::Directory {
-                directory,
-                local_id,
-            }) => match directory.members_of(&local_id, &[], None).await {
-                Ok(Some(found)) => self.adopt_users(&directory, found).await?,
-                Ok(None) => Vec::new(),
-                Err(Error::Unavailable { reason }) => left_out(id, &reason),
+    /// The ids of everybody in each of these groups. A directory that does not answer has nobody in its
+    /// groups meanwhile: the members of other domains' groups are not to wait for it.
+    pub(crate) async fn everybody_in(
+        &self,
+        ids: impl IntoIterator<Item = GroupId>,
+    ) -> Result<HashMap<GroupId, Vec<UserId>>> {
+        let mut here = Vec::new();
+        let mut elsewhere = Vec::new();
+        for id in ids {
+            let members = match self.place_of_id(id.as_str(), EntryKind::Group).await {
+                Ok(Place::Database) => {
+                    here.push(id);
+                    continue;
+                }
+                Ok(Place::Directory {
+                    directory,
+                    local_id,
+                }) => match directory.members_of(&local_id, &[], None).await {
+                    Ok(Some(found)) => self.adopt_users(&directory, found).await?,
+                    Ok(None) => Vec::new(),
+                    Err(Error::Unavailable { reason }) => left_out(&id, &reason),
+                    Err(error) => return Err(error),
+                },
+                Err(Error::Unavailable { reason }) => left_out(&id, &reason),
                 Err(error) => return Err(error),
-            },
-            Err(Error::Unavailable { reason }) => left_out(id, &reason),
-            Err(error) => return Err(error),
-        };
-        Ok(members.into_iter().map(|member| member.id).collect())
+            };
+            elsewhere.push((id, members.into_iter().map(|member| member.id).collect()));
+        }
+        let mut members = self.store.members_of_groups(&here).await?;
+        members.extend(elsewhere);
+        Ok(members)
     }
 
     /// Refuses to write users or groups of a domain whose directory has them.
