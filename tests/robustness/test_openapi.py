@@ -50,8 +50,10 @@ def server(target_class, tmp_path_factory):
     server = target_class(tmp_path_factory.mktemp("openapi") / "main", {"saml": {"idp_metadata_path": "{dir}/idp.xml"}})
     server.prepare()
     (server.directory / "idp.xml").write_text("<EntityDescriptor/>")
-    with server.start():
-        yield server
+    try:
+        yield server.start()
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ use crate::shell::{command, root, run, say, target, works};
 /// Python Keystone and uwsgi compile parts of themselves; guests are compiled with Debian's `rustc-web` where rustup
 /// cannot fetch the WebAssembly target; the two database servers and the LDAP server are tested against;
 /// `xmlsec1` signs SAML assertions; the OpenID provider that logins are tested with is a program for `nodejs`, and `npm`
-/// fetches it; Chromium has security keys that are virtual.
-const PACKAGES: [&str; 15] = [
+/// fetches it; Chromium has security keys that are virtual; `valgrind` counts instructions.
+const PACKAGES: [&str; 16] = [
     "build-essential",
     "chromium",
     "chromium-driver",
@@ -26,6 +26,7 @@ const PACKAGES: [&str; 15] = [
     "rust-web-src",
     "rustc-web",
     "slapd",
+    "valgrind",
     "xmlsec1",
 ];
 

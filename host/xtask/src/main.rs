@@ -1,6 +1,7 @@
 //! `cargo xtask`: what a developer or the CI runs, each with one command.
 
 mod databases;
+mod instructions;
 mod lint;
 mod machine;
 mod plugins;
@@ -25,6 +26,7 @@ enum Command {
     Run(serve::Run),
     Test(test::Test),
     Lint(lint::Lint),
+    Instructions(instructions::Instructions),
     Plugins(plugins::Plugins),
 }
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Test(test) => test.execute(),
         Command::Lint(lint) => lint.execute(),
+        Command::Instructions(instructions) => instructions.execute(),
         Command::Plugins(plugins) => plugins.execute(),
     };
     match done {
