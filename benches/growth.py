@@ -253,7 +253,7 @@ def main():
     Archstone.binary = str(arguments.archstone.absolute())
     if arguments.database == "mariadb":
         Archstone.databases = MariaDb().start()
-    results = {"machine": report.machine(), "database": arguments.database, "milliseconds": {}}
+    results = {"machine": report.machine(), "date": report.today(), "database": arguments.database, "milliseconds": {}}
     try:
         with tempfile.TemporaryDirectory(prefix="archstone-growth-") as directory:
             for dimension in arguments.only or DIMENSIONS:
@@ -264,8 +264,9 @@ def main():
     print(table(results))
     if arguments.write:
         report.write_results("growth", results)
-        shown = f"{plot(results, REPOSITORY / 'docs/performance')}\n\n{table(results)}"
-        report.write_between("docs/performance.md", "growth", shown)
+        origin = f"{results['machine']}, {results['date']}:"
+        shown = [origin, plot(results, REPOSITORY / "docs/performance"), table(results)]
+        report.write_between("docs/performance.md", "growth", "\n\n".join(shown))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Puts what was measured into the documents, between markers."""
 
+import datetime
 import json
 from pathlib import Path
 
@@ -43,3 +44,7 @@ def machine():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
     return f"{sum(line.startswith('processor') for line in lines)} cores of {model}"
+
+
+def today():
+    return datetime.date.today().isoformat()
