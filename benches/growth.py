@@ -11,6 +11,7 @@ import argparse
 import http.client
 import json
 import math
+import signal
 import statistics
 import sys
 import tempfile
@@ -226,12 +227,17 @@ def plot(results, directory):
 
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "archstone", "font.size": 9})
     directory.mkdir(exist_ok=True)
+    everything = [ms for took in results["milliseconds"].values() for times in took.values() for ms in times.values()]
+    # The same scale in all of them, from one power of ten to another.
+    scale = [10 ** math.floor(math.log10(min(everything))), 10 ** math.ceil(math.log10(max(everything)))]
     lines = []
     for operation, title in OPERATIONS.items():
         figure, axes = pyplot.subplots(figsize=(4.5, 3))
         for dimension, took in results["milliseconds"].items():
             axes.loglog(list(took[operation]), list(took[operation].values()), marker="o", markersize=3, label=dimension)
-        axes.set(title=title, xlabel="number of what grows", ylabel="ms")
+        axes.set(title=title, xlabel="number of what grows", ylabel="ms", ylim=scale)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
         figure.tight_layout()
@@ -251,6 +257,8 @@ def main():
     if arguments.write and (arguments.only or arguments.database != "sqlite"):
         parser.error("--write takes a whole run on SQLite")
     Archstone.binary = str(arguments.archstone.absolute())
+    # However this ends, the servers end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     if arguments.database == "mariadb":
         Archstone.databases = MariaDb().start()
     results = {"machine": report.machine(), "date": report.today(), "database": arguments.database, "milliseconds": {}}

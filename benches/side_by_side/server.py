@@ -16,6 +16,7 @@ import math
 import os
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -56,7 +57,8 @@ class Keystone(PythonKeystone):
     def command_line(self):
         words = super().command_line()
         words[words.index("--processes") + 1] = str(CORES)
-        return words
+        # Else it breaks off a long answer where the client is behind with reading for four seconds.
+        return [*words, "--socket-timeout", str(REQUEST_LIMIT_S)]
 
 
 @dataclass
@@ -390,6 +392,8 @@ def main():
     if arguments.write and (arguments.only or arguments.side):
         parser.error("--write takes a whole run")
     Archstone.binary = str(arguments.archstone.absolute())
+    # However this ends, the servers end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
     results = {"machine": report.machine(), "date": report.today(), "seconds": arguments.seconds, "scenarios": {}, "commands": {}}
     wanted = [name for name in TITLES if name in (arguments.side or TITLES)]
