@@ -197,7 +197,8 @@ def measure(dimension, directory):
             Processes(world.server.process.pid).settle()
             for operation, request in world.requests(dimension).items():
                 took[operation][size] = world.median_ms(request)
-            print(f"{dimension} {size}: " + ", ".join(f"{name} {report.number(times[size])}" for name, times in took.items()), file=sys.stderr)
+            told = ", ".join(f"{name} {report.number(times[size])}" for name, times in took.items())
+            print(f"{dimension} {size}: {told}", file=sys.stderr)
     finally:
         world.server.stop()
     return took
