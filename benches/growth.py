@@ -59,7 +59,7 @@ class World:
         # A token that is remembered would hide what it costs to validate it.
         config = {"archstone": {"plugin_directory": "{dir}/plugins"}, "token": {"caching": "false"}}
         self.server = Archstone(directory, config).prepare()
-        (directory / "plugins").mkdir()
+        (directory / "plugins").mkdir(exist_ok=True)
         # It has its keys, and asks nobody; but without a grant it is not taken in.
         (directory / "plugins/jwt.json").write_text(json.dumps({"grant": {"http": {"origins": ["https://id.example"]}}}))
         self.server.archstone("plugin", "install", plugin("jwt"))
