@@ -55,15 +55,14 @@ OPERATIONS = {
 class World:
     """A server, and ten of everything around one user who is measured."""
 
-    def __init__(self, directory):
-        # A token that is remembered would hide what it costs to validate it.
-        config = {"archstone": {"plugin_directory": "{dir}/plugins"}, "token": {"caching": "false"}}
-        self.server = Archstone(directory, config).prepare()
-        (directory / "plugins").mkdir(exist_ok=True)
+    def __init__(self, server):
+        self.server = server.prepare()
+        plugins = server.directory / "plugins"
+        plugins.mkdir(exist_ok=True)
         # It has its keys, and asks nobody; but without a grant it is not taken in.
-        (directory / "plugins/jwt.json").write_text(json.dumps({"grant": {"http": {"origins": ["https://id.example"]}}}))
+        (plugins / "jwt.json").write_text(json.dumps({"grant": {"http": {"origins": ["https://id.example"]}}}))
         self.server.archstone("plugin", "install", plugin("jwt"))
-        self.url = self.server.config["database"]["connection"].replace("{dir}", str(directory))
+        self.url = self.server.config["database"]["connection"].replace("{dir}", str(server.directory))
         self.size = dict.fromkeys(DIMENSIONS, 0)
         self.key = ec.generate_private_key(ec.SECP256R1())
         with self.population() as population:
@@ -184,23 +183,26 @@ class World:
 
 def measure(dimension, directory):
     """{operation: {size: milliseconds}} as one thing grows."""
-    world = World(directory / dimension)
+    # A token that is remembered would hide what it costs to validate it.
+    config = {"archstone": {"plugin_directory": "{dir}/plugins"}, "token": {"caching": "false"}}
+    server = Archstone(directory / dimension, config)
     took = {operation: {} for operation in OPERATIONS}
     try:
+        world = World(server)
         for step in STEPS:
             size = BASE * step
-            world.server.stop()
+            server.stop()
             world.grow(dimension, size)
             began = time.perf_counter()
-            world.server.start()
+            server.start()
             took["start"][size] = (time.perf_counter() - began) * 1000
-            Processes(world.server.process.pid).settle()
+            Processes(server.process.pid).settle()
             for operation, request in world.requests(dimension).items():
                 took[operation][size] = world.median_ms(request)
             told = ", ".join(f"{name} {report.number(times[size])}" for name, times in took.items())
             print(f"{dimension} {size}: {told}", file=sys.stderr)
     finally:
-        world.server.stop()
+        server.stop()
     return took
 
 

@@ -128,8 +128,9 @@ def sides(directory, wanted):
             servers["keystone-cached"] = beside_it(Keystone(directory / "cached", {**config, "cache": cache}))
         started = []
         for name in wanted:
-            server = servers[name].start()
+            server = servers[name]
             running_now.callback(server.stop)
+            server.start()
             started.append(Side(name, server, Processes(server.process.pid, *helpers.get(name, []))))
         yield Processes(mariadb.process.pid), config["database"]["connection"], started
 
