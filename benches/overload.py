@@ -27,9 +27,11 @@ from harness.api import Api  # noqa: E402
 from harness.databases import SERVERS  # noqa: E402
 from harness.servers import Archstone  # noqa: E402
 from load import hostile  # noqa: E402
-from load.client import Broken, Client, quantile, wrk  # noqa: E402
-from load.report import Report  # noqa: E402
+from load.client import Broken, Client, quantile, validations  # noqa: E402
+from load.findings import Findings  # noqa: E402
 from load.run import OutOfTime, bounded  # noqa: E402
+from report import number  # noqa: E402
+from wrk import LoadFailed  # noqa: E402
 
 PARTS = ("logins", "queue", "abandoned", "slow", "large", "many", "shutdown", "guessing")
 #: Keystone's default cost of a password, which operators have.
@@ -100,9 +102,8 @@ class Bench:
         user = {"name": f"u-{time.monotonic_ns()}", "password": "pw"}
         return self.admin.post("/users", user=user).ok()["user"]["id"]
 
-    def validations(self, seconds=4, connections=8):
-        headers = {"X-Auth-Token": self.admin.token, "X-Subject-Token": self.admin.token}
-        return wrk(f"{self.server.url}/auth/tokens", headers, connections, seconds)
+    def validations(self, seconds=4):
+        return validations(self.server, self.admin.token, 8, seconds)
 
     def alive(self):
         """How long a validation takes now."""
@@ -125,25 +126,27 @@ def logins(bench):
     with Logins(bench.server, "f" * 32, STORM, "wrong") as strangers:
         time.sleep(1)
         amid_strangers = bench.validations()
-    report.add("", f"### {STORM} clients that log in by password (bcrypt, {bench.rounds} rounds), and validation", "")
+    report.title(f"{STORM} clients that log in by password (bcrypt, {bench.rounds} rounds), and validation")
     rows = [
-        ["no logins", f"{alone.per_second:.0f}", f"{alone.p50_ms:.1f}", f"{alone.p99_ms:.1f}", ""],
+        ["no logins", *figures(alone), ""],
         ["logins", *figures(amid), f"{storm.statuses[201] / storm.seconds:.1f}"],
         ["logins of users that do not exist", *figures(amid_strangers), f"{strangers.statuses[401] / strangers.seconds:.1f}"],
     ]
     report.table(["", "validations per second", "p50 ms", "p99 ms", "logins per second"], rows)
-    report.add()
     for name, measured in (("logins", amid), ("logins of strangers", amid_strangers)):
         slowdown = measured.p50_ms / alone.p50_ms
         report.check(f"{name} slow half of the validations by no more than 2x", slowdown <= 2, f"{slowdown:.2f}x")
         report.check(f"{name} leave at least half of the throughput", measured.per_second >= alone.per_second / 2, f"{measured.per_second / alone.per_second:.2f}")
-        report.check(f"{name}: no validation failed", measured.failed == 0, measured.failed)
     report.check("every login was answered with 201", set(storm.statuses) == {201}, dict(storm.statuses))
     report.check("every stranger was answered with 401", set(strangers.statuses) == {401}, dict(strangers.statuses))
 
 
 def figures(measured):
-    return f"{measured.per_second:.0f}", f"{measured.p50_ms:.1f}", f"{measured.p99_ms:.1f}"
+    return number(measured.per_second), number(measured.p50_ms), number(measured.p99_ms)
+
+
+def in_words(measured):
+    return "{} per second, p50 {} ms, p99 {} ms".format(*figures(measured))
 
 
 def queue(bench):
@@ -153,13 +156,12 @@ def queue(bench):
         time.sleep(4)
         amid = bench.validations()
     refused, kept = flood.took.get(503, []), flood.took.get(201, [])
-    report.add("", f"### {FLOOD} clients that log in, with a queue of {QUEUE}", "")
+    report.title(f"{FLOOD} clients that log in, with a queue of {QUEUE}")
     report.add(f"In {flood.seconds:.0f} s: {dict(flood.statuses)}; a login took {quantile(kept, 0.5):.1f} s (p50) and at most {max(kept, default=0):.1f} s.")
-    report.add(f"Validation meanwhile: {amid}.")
+    report.add(f"Validation meanwhile: {in_words(amid)}.")
     report.check("some logins were refused, some succeeded, and nothing else", set(flood.statuses) == {201, 503}, dict(flood.statuses))
     report.check("every 503 has Retry-After", flood.without_hint == 0, flood.without_hint)
     report.check("a refusal comes at once (p99 below 250 ms)", quantile(refused, 0.99) < 0.25, f"{1000 * quantile(refused, 0.99):.0f} ms")
-    report.check("no validation failed", amid.failed == 0, amid.failed)
     text = bench.admin("GET", "/v3/../metrics").response.text
     counted = sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("archstone_password_queue_full_total"))
     report.check("the metric counts them", counted >= flood.statuses[503], f"{counted:.0f}")
@@ -189,14 +191,14 @@ def abandoned(bench):
         one.close()
     time.sleep(0.2)
     after = login()
-    report.add("", f"### {QUEUE // 2} clients that ask to log in and go away", "")
+    report.title(f"{QUEUE // 2} clients that ask to log in and go away")
     report.check("the next login takes no longer than 5 others", after < 5 * alone, f"{after:.2f} s, alone {alone:.2f} s")
 
 
 def slow(bench):
     """Clients that take their time are cut off, and nobody else notices."""
     report, port = bench.report, bench.server.port
-    report.add("", "### Slow clients", "")
+    report.title("Slow clients")
     before = bench.validations(2)
     fds = bench.process().num_fds()
     kinds = {
@@ -210,10 +212,9 @@ def slow(bench):
         time.sleep(2)
         amid = bench.validations(3)
         held = bench.process().num_fds() - fds
-        report.add(f"{len(crowd.clients)} slow connections, {held} more descriptors. Validation: {before} before, {amid} amid.")
+        report.add(f"{len(crowd.clients)} slow connections, {held} more descriptors. Validation: {in_words(before)} before, {in_words(amid)} amid.")
         crowd.wait(PATIENCE_S)
     report.check("validation keeps at least half of its throughput", amid.per_second >= before.per_second / 2, f"{amid.per_second / before.per_second:.2f}")
-    report.check("no validation failed", amid.failed == 0, amid.failed)
     for name, some in kinds.items():
         cut = [one.cut_after for one in some if one.cut_after is not None]
         told = f"{len(cut)} of {len(some)}" + (f", the last after {max(cut):.0f} s" if cut else "")
@@ -227,7 +228,7 @@ def slow(bench):
 def large(bench):
     """What is too large is refused with the right status, without reading it all."""
     report, port = bench.report, bench.server.port
-    report.add("", "### Large requests", "")
+    report.title("Large requests")
     limit = 114688
     token = bench.admin.token
     fits = hostile.post(port, b'{"user": {"name": "' + b"x" * 100 + b'", "description": "' + b"y" * (limit - 200) + b'"}}', token)
@@ -255,7 +256,7 @@ def large(bench):
 def many(bench):
     """A server without descriptors left does not fall over, and recovers."""
     report = bench.report
-    report.add("", "### More connections than descriptors", "")
+    report.title("More connections than descriptors")
     process = bench.process()
     old = process.rlimit(psutil.RLIMIT_NOFILE)
     most = process.num_fds() + 100
@@ -290,7 +291,7 @@ def many(bench):
 def shutdown(bench):
     """SIGTERM: what was asked is answered, what is new is refused, and the end is clean and soon."""
     report, server = bench.report, bench.server
-    report.add("", "### SIGTERM", "")
+    report.title("SIGTERM")
     for name, lurkers in (("under load", []), ("with idle connections", [hostile.Silent(server.port) for _ in range(5)]),
                           ("with a request that never ends", [hostile.SlowBody(server.port) for _ in range(2)])):  # fmt: skip
         if server.process is None:
@@ -346,7 +347,7 @@ def goodbye(report, name, server, bench, lurkers):
 
 def guessing(bench):
     """Guesses of passwords are limited, for one user and from one address."""
-    bench.report.add("", "### Guessing passwords", "")
+    bench.report.title("Guessing passwords")
     cheap = {"identity": {"password_hash_rounds": "4"}}
     with tempfile.TemporaryDirectory() as directory:
         with Archstone(directory + "/plain", cheap) as server:
@@ -404,7 +405,7 @@ def main():
     if arguments.database != "sqlite":
         Archstone.databases = SERVERS[arguments.database].for_tests()
 
-    report = Report("Overload")
+    report = Findings()
     try:
         with bounded(arguments.limit), tempfile.TemporaryDirectory() as directory:
             config = {"identity": {"password_hash_rounds": str(arguments.rounds)}}
@@ -413,7 +414,10 @@ def main():
                 bench = Bench(server.prepare().start(), report, arguments.rounds)
                 for part in PARTS:
                     if part in arguments.only:
-                        globals()[part](bench)
+                        try:
+                            globals()[part](bench)
+                        except LoadFailed as failed:
+                            report.check(f"{part}: no validation failed", False, failed)
             finally:
                 server.kill()
     except OutOfTime as late:

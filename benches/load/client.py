@@ -1,12 +1,11 @@
-"""A client that costs little, and `wrk` for one that costs less."""
+"""A client that costs little, and `wrk`, which costs less, for validations."""
 
 import http.client
 import json
-import re
-import shutil
 import socket
 import statistics
-import subprocess
+
+from wrk import Request, wrk
 
 
 class Broken(Exception):
@@ -70,44 +69,10 @@ class Client:
         self.connection.close()
 
 
-class Throughput:
-    """What `wrk` measured."""
-
-    def __init__(self, per_second, p50_ms, p99_ms, longest_ms, failed):
-        self.per_second, self.p50_ms, self.p99_ms = per_second, p50_ms, p99_ms
-        self.longest_ms, self.failed = longest_ms, failed
-
-    def __str__(self):
-        failed = f", {self.failed} FAILED" if self.failed else ""
-        return f"{self.per_second:.0f}/s, p50 {self.p50_ms:.1f} ms, p99 {self.p99_ms:.1f} ms{failed}"
-
-
-UNIT_MS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}
-
-
-def wrk(url, headers, connections=16, seconds=3):
-    """Has `wrk` ask for this URL as fast as it is answered."""
-    program = shutil.which("wrk")
-    if program is None:
-        raise FileNotFoundError("wrk is missing: install Debian's package wrk")
-    command = [program, "--latency", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
-    command += [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
-    told = subprocess.run([*command, url], capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
-
-    def milliseconds(line):
-        number, unit = re.search(line + r"\s+([\d.]+)(us|ms|s|m)\b", told).groups()
-        return float(number) * UNIT_MS[unit]
-
-    per_second = float(re.search(r"Requests/sec:\s+([\d.]+)", told).group(1))
-    # Latency   Avg   Stdev   Max
-    longest, unit = re.search(r"Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s|m)\b", told).groups()
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", told)
-    failed = int(refused.group(1)) if refused else 0
-    failed += sum(map(int, broken.groups())) if broken else 0
-    return Throughput(
-        per_second, milliseconds("50%"), milliseconds("99%"), float(longest) * UNIT_MS[unit], failed
-    )
+def validations(server, token, clients=16, seconds=3):
+    """What `wrk` measures of the validation of a token, which asks for itself."""
+    headers = {"X-Auth-Token": token, "X-Subject-Token": token}
+    return wrk(server.base, Request("/v3/auth/tokens", headers=headers), clients, seconds)
 
 
 def quantile(times, part):
