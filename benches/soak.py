@@ -27,7 +27,8 @@ from harness.servers import Archstone  # noqa: E402
 from load import federated  # noqa: E402
 from load.client import Broken, Client, slope  # noqa: E402
 from load.findings import Findings  # noqa: E402
-from load.known import BOUND_S, Crowd, Place, Worker  # noqa: E402
+from load.facts import BOUND_S  # noqa: E402
+from load.known import Crowd, Place, Worker  # noqa: E402
 from load.nodes import Nodes  # noqa: E402
 from load.run import OutOfTime, bounded  # noqa: E402
 
