@@ -220,7 +220,32 @@ def database(bench):
     under_load(bench, what, bench.database.fail, DATABASE_WINDOW_S, bench.database.mend, after_s=4)
 
 
-PHASES = {one.__name__: one for one in (throughput, spread, conflicts, node, rolling, database)}
+def minority(bench):
+    """A database node that lost the majority serves nothing. The cluster stays broken, so this is the last phase."""
+    if not isinstance(bench.database, OnGalera):
+        return
+    report, nodes = bench.report, bench.database.cluster.nodes
+    for one in nodes[1:]:
+        one.crash()
+    deadline = time.monotonic() + 30
+    while nodes[0].status("wsrep_cluster_status") == "Primary" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    began, statuses, slowest = time.monotonic(), collections.Counter(), 0.0
+    for number in range(5):
+        user = {"user": {"name": f"lost-{number}"}}
+        for method, path, body in (("GET", "/healthcheck", None), ("GET", "/v3/users", None), ("POST", "/v3/users", user)):
+            asked = time.monotonic()
+            statuses[f"{method} {path}: {bench.clients[0].ask(method, path, body).status}"] += 1
+            slowest = max(slowest, time.monotonic() - asked)
+        if time.monotonic() - began > 60:
+            break
+    report.title("A database node without majority")
+    wrong = {told: count for told, count in statuses.items() if not told.endswith(": 503")}
+    report.check("its node of Archstone answers 503, the health check too", not wrong, wrong or "")
+    report.check("it does so within 2 s", slowest < 2, f"{slowest:.1f} s")
+
+
+PHASES = {one.__name__: one for one in (throughput, spread, conflicts, node, rolling, database, minority)}
 
 
 def measure(kind, report, arguments):
