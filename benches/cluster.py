@@ -185,6 +185,9 @@ def under_load(bench, name, happen, window_s, restart=None, quiet_s=2.0, after_s
         f"{len(journal.errors)} had no answer or a 5xx ({dict(kinds) or 'none'}), "
         f"the last asked {last:.1f} s after; the longest took {slowest:.1f} s."
     )
+    if journal.errors:
+        shown = journal.errors[:3] + journal.errors[3:][-3:]
+        report.add("Among them: " + ", ".join(f"{what} {status} ({at - happened_at:.1f} s)" for at, what, status, _ in shown) + ".")
     if restart:
         report.add(f"It was brought back after {restarted_at - happened_at:.1f} s and was there {back_at - restarted_at:.1f} s later.")
     report.none("no error before it happened", before)
