@@ -2,11 +2,13 @@
 //! a JWT (RFC 7519) by the rules of RFC 8725.
 
 mod algorithm;
+mod binding;
 mod claims;
 mod keys;
 mod metadata;
 
 pub use algorithm::{ALGORITHMS, Algorithm};
+pub use binding::{Binding, BoundClaims};
 pub use claims::{Claims, Expected};
 pub use keys::{Jwt, Keys, for_signatures, kind};
 pub use metadata::Metadata;

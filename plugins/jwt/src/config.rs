@@ -1,13 +1,9 @@
 //! A connector's configuration.
 
-use std::collections::BTreeMap;
-
-use archstone_issuer::{ALGORITHMS, Algorithm, Keys, for_signatures};
+use archstone_issuer::{ALGORITHMS, Algorithm, BoundClaims, Keys, for_signatures};
 use archstone_plugin::ConfigError;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use crate::binding::Binding;
 
 #[derive(Debug, Deserialize)]
 pub struct Config {
@@ -18,7 +14,7 @@ pub struct Config {
     pub audiences: Vec<String>,
     #[serde(default = "Algorithm::all")]
     pub algorithms: Vec<Algorithm>,
-    pub bound_claims: BTreeMap<String, Binding>,
+    pub bound_claims: BoundClaims,
     #[serde(default)]
     pub required_claims: Vec<String>,
     #[serde(default = "sub")]
@@ -56,12 +52,7 @@ impl Config {
 
     /// What the schema cannot say.
     pub fn check(&self) -> Result<(), ConfigError> {
-        for (path, binding) in &self.bound_claims {
-            let escaped = path.replace('~', "~0").replace('/', "~1");
-            binding
-                .check()
-                .map_err(|what| ConfigError::at(format!("/bound_claims/{escaped}"), what))?;
-        }
+        self.bound_claims.check()?;
         if let Some(keys) = &self.keys {
             let usable = for_signatures(keys).is_some_and(|set| set != r#"{"keys":[]}"#);
             if !usable {
@@ -77,15 +68,6 @@ pub fn schema() -> Value {
     let text = json!({"type": "string", "minLength": 1});
     let texts = json!({"type": "array", "items": text, "minItems": 1});
     let url = json!({"type": "string", "pattern": "^https?://[^\\s#]+$"});
-    let value = json!({"anyOf": [
-        {"type": ["string", "boolean", "number"]},
-        {
-            "type": "object",
-            "properties": {"regex": text},
-            "required": ["regex"],
-            "additionalProperties": false,
-        },
-    ]});
     json!({
         "type": "object",
         "properties": {
@@ -114,15 +96,7 @@ pub fn schema() -> Value {
                 "default": ALGORITHMS,
                 "description": "The algorithms that tokens may be signed with",
             },
-            "bound_claims": {
-                "type": "object",
-                "minProperties": 1,
-                "additionalProperties": {"anyOf": [
-                    value,
-                    {"type": "array", "items": value, "minItems": 1},
-                ]},
-                "description": "What claims have to say, by name or JSON pointer: a pattern with `*` (within a part) and `**`, {\"regex\": ...}, a number or truth value, or a list of which one will do",
-            },
+            "bound_claims": BoundClaims::schema(),
             "required_claims": {
                 "allOf": [texts],
                 "description": "Claims that have to be there, by name or JSON pointer",

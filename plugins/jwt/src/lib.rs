@@ -1,7 +1,6 @@
 //! Workloads that show a JWT of their platform: CI jobs, service accounts of a cluster, SPIFFE
 //! ids. The token's issuer is trusted for what the configuration binds, and for nothing else.
 
-mod binding;
 mod config;
 
 use std::time::Duration;
@@ -60,12 +59,7 @@ impl TokenConnector for Workloads {
             let detail = "the token is bound to a key, and nobody showed that key";
             return Err(Denial::rejected(detail));
         }
-        for (path, binding) in &config.bound_claims {
-            if !claims.at(path).is_some_and(|value| binding.allows(value)) {
-                let detail = format!("the token's `{path}` is not one that is allowed");
-                return Err(Denial::rejected(detail));
-            }
-        }
+        config.bound_claims.require(&claims)?;
         let subject = subject(&claims, &config.subject_claim)?;
         if config.replay == Replay::Refuse {
             claim(&token, &claims, config.leeway_seconds)?;

@@ -14,11 +14,12 @@ const OF_THE_TOKEN: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "jti"];
 /// endpoint says: the one is signed.
 ///
 /// # Errors
-/// A denial, where the token has no subject.
+/// A denial, where the token has no subject, or says something that the configuration rules out.
 pub fn of(config: &Config, token: Claims, userinfo: Option<Claims>) -> Result<Assertion, Denial> {
     let subject = token.subject()?.to_owned();
-    let claims = merged(config, token, userinfo);
-    Ok(Assertion::of(subject).claims(Value::Object(claims)))
+    let claims = Claims::from(merged(config, token, userinfo));
+    config.bound_claims.require(&claims)?;
+    Ok(Assertion::of(subject).claims(Value::Object(claims.into_object())))
 }
 
 fn merged(config: &Config, token: Claims, userinfo: Option<Claims>) -> Map<String, Value> {
@@ -82,6 +83,21 @@ mod tests {
             told("groups", token, userinfo),
             json!({"sub": "1", "email": "a@id.example", "name": "Ada", "iss": "eve"})
         );
+    }
+
+    #[test]
+    fn who_is_not_bound_is_nobody() {
+        let config =
+            config(json!({"bound_claims": {"hd": "acme.example", "email_verified": true}}));
+        let proven = |more: Value| {
+            let token = claims(json!({"sub": "1", "hd": "acme.example"}));
+            of(&config, token, Some(claims(more))).is_ok()
+        };
+        assert!(proven(json!({"email_verified": true})));
+        assert!(!proven(json!({"email_verified": "true"})));
+        assert!(!proven(json!({})));
+        let token = claims(json!({"sub": "1", "hd": "x;acme.example", "email_verified": true}));
+        assert!(of(&config, token, None).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use archstone_issuer::Algorithm;
+use archstone_issuer::{Algorithm, BoundClaims};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub algorithms: Vec<Algorithm>,
     #[serde(default)]
     pub trusted_audiences: Vec<String>,
+    #[serde(default)]
+    pub bound_claims: BoundClaims,
     #[serde(default)]
     pub userinfo: AskUserinfo,
     #[serde(default = "groups")]

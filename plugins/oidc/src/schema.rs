@@ -1,6 +1,6 @@
 //! JSON Schema of a connector's configuration.
 
-use archstone_issuer::ALGORITHMS;
+use archstone_issuer::{ALGORITHMS, BoundClaims};
 use serde_json::{Value, json};
 
 /// The properties that are addresses of servers which the connector talks to. The authorization
@@ -86,6 +86,7 @@ pub fn schema() -> Value {
                 "description": "The algorithms that tokens may be signed with",
             },
             "trusted_audiences": texts("Who else an ID token may be for besides us"),
+            "bound_claims": BoundClaims::schema(),
             "userinfo": {
                 "enum": ["login", "always", "never"],
                 "default": "login",

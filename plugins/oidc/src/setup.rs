@@ -16,6 +16,7 @@ use crate::{
 };
 
 pub fn check(config: &Config) -> Result<(), ConfigError> {
+    config.bound_claims.check()?;
     let metadata = match config.discovery {
         true => Metadata::fetch(&config.issuer).map_err(|denial| at("/issuer", &denial))?,
         false => Metadata::default(),

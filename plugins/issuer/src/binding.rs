@@ -1,8 +1,69 @@
 //! What a claim's value has to be: a pattern, one of several, or a value as it stands.
 
+use std::collections::BTreeMap;
+
+use archstone_plugin::{ConfigError, Denial};
 use regex_lite::{Regex, RegexBuilder};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::Claims;
+
+/// What claims have to say, all of them, by name or JSON pointer.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct BoundClaims(BTreeMap<String, Binding>);
+
+impl BoundClaims {
+    /// JSON Schema of them.
+    pub fn schema() -> Value {
+        let text = json!({"type": "string", "minLength": 1});
+        let value = json!({"anyOf": [
+            {"type": ["string", "boolean", "number"]},
+            {
+                "type": "object",
+                "properties": {"regex": text},
+                "required": ["regex"],
+                "additionalProperties": false,
+            },
+        ]});
+        json!({
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"anyOf": [
+                value,
+                {"type": "array", "items": value, "minItems": 1},
+            ]},
+            "description": "What claims have to say, by name or JSON pointer: a pattern with `*` (within a part) and `**`, {\"regex\": ...}, a number or truth value, or a list of which one will do",
+        })
+    }
+
+    /// What the schema cannot say.
+    ///
+    /// # Errors
+    /// The first regular expression that is none, of a configuration's `bound_claims`.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        for (path, binding) in &self.0 {
+            let escaped = path.replace('~', "~0").replace('/', "~1");
+            binding
+                .check()
+                .map_err(|what| ConfigError::at(format!("/bound_claims/{escaped}"), what))?;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// A denial, where a claim is missing or says something else.
+    pub fn require(&self, claims: &Claims) -> Result<(), Denial> {
+        for (path, binding) in &self.0 {
+            if !claims.at(path).is_some_and(|value| binding.allows(value)) {
+                let detail = format!("the token's `{path}` is not one that is allowed");
+                return Err(Denial::rejected(detail));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// What a claim may say.
 #[derive(Debug, Clone, Deserialize)]
