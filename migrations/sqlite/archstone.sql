@@ -71,3 +71,9 @@ CREATE TABLE IF NOT EXISTS archstone_plugin_history (
     digest VARCHAR(64),
     PRIMARY KEY (name, since_int)
 );
+
+CREATE TABLE IF NOT EXISTS archstone_connector_mapping (
+    connector_id VARCHAR(64) NOT NULL PRIMARY KEY,
+    mapping_name VARCHAR(255),
+    token_project_id VARCHAR(64)
+);

@@ -33,6 +33,7 @@ mod plugin_state;
 mod plugins;
 mod policies;
 mod projects;
+mod public_key;
 mod remembered;
 mod revocations;
 mod roles;
@@ -71,8 +72,8 @@ pub use crate::{
     catalog::{CatalogEndpoint, CatalogService},
     client_certificate::{ClientCertificate, UnusableCertificate},
     connectors::{
-        Arrival, BegunLogin, ConnectorChange, ConnectorCreation, ConnectorDetails, DeviceLogin,
-        DeviceProgress, Finished, Purpose, Trial, TrialRule,
+        Arrival, BegunLogin, ClaimMappingFilter, ConnectorChange, ConnectorCreation,
+        ConnectorDetails, DeviceLogin, DeviceProgress, Finished, Purpose, Trial, TrialRule,
     },
     credentials::{Credential, CredentialCreation},
     directories::{ConfigSource, DirectoryConfig, DirectoryOptions, Unusable},

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::{
-    id::{ConnectorId, DomainId, IdentityProviderId, MappingId, ProtocolId},
+    id::{ConnectorId, DomainId, IdentityProviderId, MappingId, ProjectId, ProtocolId},
     listing::{Change, NameFilter, Page},
     mapping::Mapping,
     secret::Sealed,
@@ -26,6 +26,10 @@ pub struct Connector {
     pub idp_id: IdentityProviderId,
     pub protocol_id: ProtocolId,
     pub mapping_id: MappingId,
+    /// What clients may call the mapping, besides its id.
+    pub mapping_name: Option<String>,
+    /// The one project that tokens are for which come by it, where there is one.
+    pub token_project_id: Option<ProjectId>,
     /// Without its secrets.
     pub config: Map<String, Value>,
     /// A JSON object, when open.
@@ -54,6 +58,8 @@ pub struct ConnectorPatch {
     pub redirect_uris: Change<Vec<String>>,
     pub enabled: Change<bool>,
     pub mapping: Change<Mapping>,
+    pub mapping_name: Change<Option<String>>,
+    pub token_project_id: Change<Option<ProjectId>>,
 }
 
 /// Which connectors to list.

@@ -5,6 +5,7 @@ pub mod catalog_url;
 pub mod clock;
 pub mod connector;
 pub mod credential;
+pub mod dialect;
 pub mod directory;
 pub mod domain_config;
 pub mod endpoint_filter;

@@ -4,7 +4,7 @@ use archstone_model::{
     connector::{Connector, ConnectorFilter, ConnectorPatch, NewConnector},
     entity::Entity,
     federation::{IdentityProvider, Protocol},
-    id::{ConnectorId, IdentityProviderId, ProtocolId},
+    id::{ConnectorId, IdentityProviderId, ProjectId, ProtocolId},
     secret::Sealed,
 };
 use chrono::{DateTime, Utc};
@@ -20,10 +20,17 @@ use crate::{
     filter::{by_name, by_page},
     mappings::{insert_mapping, update_mapping},
     row::Row,
+    users::delete_where,
     write,
 };
 
 const TABLE: &str = "archstone_connector";
+
+/// What clients say of a connector's mapping. Its columns have names of their own, so that none of
+/// the connectors' is ambiguous.
+const MAPPING_TABLE: &str = "archstone_connector_mapping";
+
+const MAPPING_COLUMNS: [&str; 2] = ["mapping_name", "token_project_id"];
 
 const COLUMNS: [&str; 15] = [
     "id",
@@ -135,6 +142,7 @@ impl Store {
             tx.execute(&insert).await.on_duplicate(Entity::Connector, || {
                 format!("the domain has a connector named {}", connector.name)
             })?;
+            insert_mapping_words(tx, connector).await?;
         })
     }
 
@@ -163,6 +171,12 @@ impl Store {
             if let Some(enabled) = patch.enabled.as_set() {
                 connector.enabled = *enabled;
             }
+            if let Some(name) = patch.mapping_name.as_set() {
+                connector.mapping_name.clone_from(name);
+            }
+            if let Some(project_id) = patch.token_project_id.as_set() {
+                connector.token_project_id.clone_from(project_id);
+            }
             connector.revision += 1;
             connector.updated_at = now;
             let update = Query::update()
@@ -190,6 +204,8 @@ impl Store {
             if let Some(mapping) = patch.mapping.as_set() {
                 update_mapping(tx, mapping).await?;
             }
+            delete_where(tx, MAPPING_TABLE, "connector_id", id.as_str()).await?;
+            insert_mapping_words(tx, &connector).await?;
             connector
         })
     }
@@ -217,7 +233,31 @@ async fn load(session: &mut Session, id: &ConnectorId) -> Result<Connector> {
 }
 
 fn select() -> SelectStatement {
-    Query::select().columns(COLUMNS).from(TABLE).to_owned()
+    let of_the_connector = Expr::col((TABLE, "id")).equals((MAPPING_TABLE, "connector_id"));
+    Query::select()
+        .columns(COLUMNS)
+        .columns(MAPPING_COLUMNS)
+        .from(TABLE)
+        .left_join(MAPPING_TABLE, of_the_connector)
+        .to_owned()
+}
+
+async fn insert_mapping_words(tx: &mut Session, connector: &Connector) -> Result<()> {
+    let project_id = connector.token_project_id.as_ref().map(ProjectId::as_str);
+    if connector.mapping_name.is_none() && project_id.is_none() {
+        return Ok(());
+    }
+    let insert = Query::insert()
+        .into_table(MAPPING_TABLE)
+        .columns(["connector_id", "mapping_name", "token_project_id"])
+        .values_panic([
+            connector.id.as_str().into(),
+            connector.mapping_name.clone().into(),
+            project_id.map(str::to_owned).into(),
+        ])
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
 }
 
 fn read(row: &Row) -> Result<Connector> {
@@ -229,6 +269,8 @@ fn read(row: &Row) -> Result<Connector> {
         idp_id: row.text("idp_id")?.into(),
         protocol_id: row.text("protocol_id")?.into(),
         mapping_id: row.text("mapping_id")?.into(),
+        mapping_name: row.opt_text("mapping_name")?,
+        token_project_id: row.opt_text("token_project_id")?.map(ProjectId::from),
         config: row.json("config")?,
         secrets: Sealed {
             text: row.text("sealed_secrets")?,

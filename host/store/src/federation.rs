@@ -273,12 +273,20 @@ pub(crate) async fn delete_providers_of_domain(tx: &mut Session, id: &DomainId) 
 pub(crate) async fn delete_provider(tx: &mut Session, id: &str) -> Result<bool> {
     forget_accounts(tx, id, None).await?;
     let own_mappings = Query::select()
-        .column("mapping_id")
+        .columns(["id", "mapping_id"])
         .from("archstone_connector")
         .and_where(Expr::col("idp_id").eq(id))
         .to_owned();
     for row in tx.fetch_all(&own_mappings).await? {
         delete_where(tx, "mapping", "id", &row.text("mapping_id")?).await?;
+        let connector_id = row.text("id")?;
+        delete_where(
+            tx,
+            "archstone_connector_mapping",
+            "connector_id",
+            &connector_id,
+        )
+        .await?;
     }
     for table in [
         "archstone_connector",

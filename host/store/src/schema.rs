@@ -18,7 +18,7 @@ pub(crate) enum Dialect {
 const KEYSTONE_30_HEADS: [&str; 2] = ["742c857f1dfb", "c88cdce8f248"];
 
 /// The table of Archstone's own that was added last: where it is, all are.
-const NEWEST_TABLE: &str = "archstone_change";
+const NEWEST_TABLE: &str = "archstone_connector_mapping";
 
 /// What is in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

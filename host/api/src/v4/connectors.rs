@@ -6,7 +6,8 @@ use archstone_identity::{
 use archstone_model::{
     Extra,
     connector::ConnectorFilter,
-    id::{ConnectorId, DomainId, ProtocolId},
+    id::{ConnectorId, DomainId, ProjectId, ProtocolId},
+    listing::Change,
     mapping::{Mapped, MappedDomain, MappedUserKind},
     secret::Secret,
 };
@@ -21,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    body::Body,
+    body::{Body, nullable},
     caller::Authenticated,
     error::{ApiError, Result},
     links::{BaseUrl, SelfLink},
@@ -108,7 +109,9 @@ async fn create(
         plugin: given.plugin,
         protocol: given.protocol_id.map(ProtocolId::from),
         config: given.config,
-        mapping: given.mapping,
+        mapping: Some(given.mapping),
+        mapping_name: None,
+        token_project_id: given.token_project_id.map(ProjectId::from),
         redirect_uris: given.redirect_uris.unwrap_or_default(),
         enabled: given.enabled.unwrap_or(true),
     };
@@ -147,9 +150,11 @@ async fn update(
     let change = ConnectorChange {
         name: given.name,
         config: given.config,
-        mapping: given.mapping,
+        mapping: given.mapping.map(Some).into(),
+        token_project_id: given.token_project_id.map(|id| id.map(ProjectId::from)),
         redirect_uris: given.redirect_uris,
         enabled: given.enabled,
+        ..ConnectorChange::default()
     };
     let updated = app.identity.update_connector(&caller, &id, change).await?;
     Ok(Envelope(ConnectorView::new(updated, &base_url)))
@@ -264,6 +269,8 @@ struct ConnectorView {
     /// The names of the secrets that are set.
     secrets: Vec<String>,
     mapping: MappingContents,
+    /// The one project that tokens are for which come by it.
+    token_project_id: Option<String>,
     redirect_uris: Vec<String>,
     enabled: bool,
     /// Grows with every change.
@@ -305,6 +312,7 @@ impl ConnectorView {
                 rules: mapping.rules,
                 schema_version: mapping.schema_version,
             },
+            token_project_id: connector.token_project_id.map(ProjectId::into_string),
             redirect_uris: connector.redirect_uris,
             enabled: connector.enabled,
             revision: connector.revision,
@@ -344,6 +352,9 @@ struct ConnectorCreate {
     /// `rules` and, if it is not 1.0, `schema_version`; as for `/v3/OS-FEDERATION/mappings`.
     #[schema(value_type = Object)]
     mapping: Extra,
+    /// A project of the domain: tokens are for that one alone, whatever scope is asked for.
+    #[schema(max_length = 64, nullable = false)]
+    token_project_id: Option<String>,
     /// Where a client may have browsers sent back to, in full.
     #[schema(max_items = 32, nullable = false)]
     redirect_uris: Option<Vec<String>>,
@@ -365,6 +376,10 @@ struct ConnectorUpdate {
     config: Option<Map<String, Value>>,
     #[schema(value_type = Option<Object>, nullable = false)]
     mapping: Option<Extra>,
+    /// Null: tokens are for any scope again.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(max_length = 64, value_type = Option<String>, required = false)]
+    token_project_id: Change<Option<String>>,
     #[schema(max_items = 32, nullable = false)]
     redirect_uris: Option<Vec<String>>,
     #[schema(nullable = false)]

@@ -71,7 +71,7 @@ async fn finish(State(app): State<App>, Body(request): Body<FinishRequest>) -> R
     auth::answer(&app, &finished.issued, true).await
 }
 
-/// Exchanges a workload's token. `Openstack-Mapping` names the connector, or its mapping.
+/// Exchanges a workload's token. `Openstack-Mapping` names the identity provider, or its mapping.
 #[utoipa::path(post, path = "/federation/identity_providers/{idp_id}/jwt", tag = "federation",
     security(()), params(("idp_id" = String, Path),
         ("Authorization" = String, Header, description = "`Bearer` and the token"),
@@ -86,11 +86,13 @@ async fn exchange(
 ) -> Result {
     let connector = connector(&app, &idp_id).await?;
     if let Some(named) = headers.get("openstack-mapping") {
-        let known = [connector.name.as_str(), connector.mapping_id.as_str()];
-        if !known
-            .iter()
-            .any(|known| named.as_bytes() == known.as_bytes())
-        {
+        let known = [
+            Some(connector.name.as_str()),
+            Some(connector.mapping_id.as_str()),
+            connector.mapping_name.as_deref(),
+        ];
+        let mut known = known.into_iter().flatten();
+        if !known.any(|known| named.as_bytes() == known.as_bytes()) {
             return Err(ApiError::bad_request(
                 "The identity provider has no mapping of the name in `Openstack-Mapping`.",
             ));

@@ -2,9 +2,11 @@
 
 mod bearer;
 mod browser;
+mod claim_mappings;
 mod connector_logins;
 mod connectors;
 mod federation;
+mod identity_providers;
 mod passkey_login;
 mod passkeys;
 mod plugins;
@@ -22,6 +24,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(named("connectors", connectors::routes()))
         .merge(named("connector_logins", connector_logins::routes()))
         .merge(named("v4_federation", federation::routes()))
+        .merge(named("v4_identity_providers", identity_providers::routes()))
+        .merge(named("v4_mappings", claim_mappings::routes()))
         .merge(named("plugins", plugins::routes()))
         .merge(named("passkeys", passkeys::routes()))
         .merge(named("passkey_login", passkey_login::routes()))

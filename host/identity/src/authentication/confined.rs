@@ -5,8 +5,12 @@ use archstone_model::{
     id::{ConnectorId, DomainId, GroupId, UserId},
     mapping::{Mapped, MappedDomain, MappedGroup, MappedUserKind},
 };
+use archstone_token::Federation;
 
-use super::mapped::{public_id, quoted};
+use super::{
+    ProjectReference, RequestedScope,
+    mapped::{public_id, quoted},
+};
 use crate::{Error, Identity, Result};
 
 /// The roles that the manager of a domain may hand out, as Keystone's policy has it
@@ -56,6 +60,39 @@ impl Identity {
             }
         }
         Ok(())
+    }
+
+    /// The scope of tokens that come by a connector which is for one project alone.
+    ///
+    /// # Errors
+    /// `Refused` where another scope was asked for.
+    pub(super) async fn fixed_scope(
+        &self,
+        asked: &RequestedScope,
+        origin: &Option<Federation>,
+    ) -> Result<Option<RequestedScope>> {
+        let Some(origin) = origin else {
+            return Ok(None);
+        };
+        let idp_id = origin.identity_provider_id.as_str().into();
+        let protocol_id = origin.protocol_id.as_str().into();
+        let connector = self.connector_of(&idp_id, &protocol_id).await?;
+        let Some(project_id) = connector.and_then(|connector| connector.token_project_id) else {
+            return Ok(None);
+        };
+        let is_that = match asked {
+            RequestedScope::Default | RequestedScope::Unscoped => true,
+            RequestedScope::Project(asked) => self.login_project(asked).await?.id == project_id,
+            RequestedScope::Domain(_) | RequestedScope::System | RequestedScope::Trust(_) => false,
+        };
+        match is_that {
+            true => Ok(Some(RequestedScope::Project(ProjectReference::Id(
+                project_id,
+            )))),
+            false => Err(Error::refused(
+                "Tokens that come by this identity provider are for one project alone.",
+            )),
+        }
     }
 
     async fn confine_domain(

@@ -245,7 +245,8 @@ impl Identity {
             });
         }
         let federation = proof.federation.clone();
-        Ok(match scope {
+        let fixed = self.fixed_scope(scope, &federation).await?;
+        Ok(match fixed.as_ref().unwrap_or(scope) {
             RequestedScope::Unscoped => unscoped(federation),
             RequestedScope::Default => match self.default_project(user, &federation).await? {
                 Some(project_id) => TokenKind::Project { project_id },

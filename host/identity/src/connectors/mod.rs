@@ -1,6 +1,7 @@
 //! Connectors: what the manager of a domain makes, changes and tries out to let people in by an
 //! identity provider of the domain's own.
 
+mod dialect;
 mod login;
 mod revocation;
 mod trial;
@@ -10,8 +11,9 @@ use std::collections::BTreeSet;
 use archstone_model::{
     Extra,
     connector::{Connector, ConnectorFilter, ConnectorPatch, NewConnector},
+    dialect::{Kind as DialectKind, provisional},
     entity::Entity,
-    id::{ConnectorId, DomainId, IdentityProviderId, MappingId, ProtocolId},
+    id::{ConnectorId, DomainId, IdentityProviderId, MappingId, ProjectId, ProtocolId},
     listing::{Change, Listing},
     mapping::Mapping,
     policy::Target,
@@ -21,6 +23,7 @@ use archstone_plugins::{ConnectorSetup, Kind, PluginProfile, PrepareError};
 use serde_json::{Map, Value};
 
 pub use self::{
+    dialect::ClaimMappingFilter,
     login::{Arrival, BegunLogin, DeviceLogin, DeviceProgress, Finished, Proven, Purpose},
     trial::{Trial, TrialRule},
 };
@@ -37,8 +40,13 @@ pub struct ConnectorCreation {
     pub protocol: Option<ProtocolId>,
     /// Secrets included.
     pub config: Map<String, Value>,
-    /// `rules` and `schema_version`, as for `/v3/OS-FEDERATION/mappings`.
-    pub mapping: Extra,
+    /// `rules` and `schema_version`, as for `/v3/OS-FEDERATION/mappings`. Without rules, the
+    /// connector lets nobody in.
+    pub mapping: Option<Extra>,
+    /// What clients may call the mapping.
+    pub mapping_name: Option<String>,
+    /// The one project that tokens are for which come by it.
+    pub token_project_id: Option<ProjectId>,
     pub redirect_uris: Vec<String>,
     pub enabled: bool,
 }
@@ -49,7 +57,10 @@ pub struct ConnectorChange {
     pub name: Option<String>,
     /// Takes the place of the whole configuration; secrets that it leaves out stay.
     pub config: Option<Map<String, Value>>,
-    pub mapping: Option<Extra>,
+    /// Nothing takes the rules away.
+    pub mapping: Change<Option<Extra>>,
+    pub mapping_name: Change<Option<String>>,
+    pub token_project_id: Change<Option<ProjectId>>,
     pub redirect_uris: Option<Vec<String>>,
     pub enabled: Option<bool>,
 }
@@ -61,6 +72,13 @@ pub struct ConnectorDetails {
     pub mapping: Mapping,
     /// The names of the secrets that are set. Their values are shown to nobody.
     pub secrets: Vec<String>,
+}
+
+impl ConnectorDetails {
+    /// Whether anybody can come by it.
+    fn has_rules(&self) -> bool {
+        has_rules(&self.mapping)
+    }
 }
 
 impl Identity {
@@ -143,13 +161,15 @@ impl Identity {
         let plugin = self.connector_plugin(&creation.plugin, &domain_id)?;
         let id = ConnectorId::new(new_id());
         let mapping_id = MappingId::new(id.as_str());
-        let mapping = self.checked_mapping(mapping_id.clone(), &creation.mapping)?;
+        let mapping = self.checked_rules(mapping_id.clone(), creation.mapping.as_ref())?;
+        let project_id = creation.token_project_id.as_ref();
+        self.check_token_project(&domain_id, project_id).await?;
         let setup = ConnectorSetup {
             id: id.to_string(),
             revision: 1,
             config: creation.config.clone(),
         };
-        self.check_setup(&creation.plugin, setup).await?;
+        self.check_setup(&creation.plugin, setup, &mapping).await?;
         let (config, secrets) = self.set_secrets_apart(creation.config, &plugin)?;
         let now = self.now();
         let connector = Connector {
@@ -160,6 +180,8 @@ impl Identity {
             name: creation.name,
             plugin: creation.plugin,
             mapping_id,
+            mapping_name: creation.mapping_name,
+            token_project_id: creation.token_project_id,
             config,
             secrets,
             redirect_uris: creation.redirect_uris,
@@ -194,13 +216,27 @@ impl Identity {
             name: change.name.into(),
             redirect_uris: change.redirect_uris.into(),
             enabled: change.enabled.into(),
+            mapping_name: change.mapping_name,
+            token_project_id: change.token_project_id,
             ..ConnectorPatch::default()
         };
-        if let Some(mapping) = change.mapping {
-            let mapping = self.checked_mapping(known.mapping_id.clone(), &mapping)?;
-            patch.mapping = Change::Set(mapping);
+        if let Some(project_id) = patch.token_project_id.as_set() {
+            let domain_id = &known.domain_id;
+            self.check_token_project(domain_id, project_id.as_ref())
+                .await?;
         }
-        if let Some(mut config) = change.config {
+        let mut mapping = self.store.mapping(&known.mapping_id).await?;
+        let had_rules = has_rules(&mapping);
+        if let Some(given) = change.mapping.into_set() {
+            mapping = self.checked_rules(known.mapping_id.clone(), given.as_ref())?;
+            patch.mapping = Change::Set(mapping.clone());
+        }
+        // Where rules come to a configuration, it has to be whole.
+        let newly_whole = !had_rules && has_rules(&mapping);
+        let config = change
+            .config
+            .or_else(|| newly_whole.then(|| known.config.clone()));
+        if let Some(mut config) = config {
             let plugin = self.connector_plugin(&known.plugin, &known.domain_id)?;
             for (name, secret) in self.open_secrets(&known)? {
                 config.entry(name).or_insert(secret);
@@ -212,12 +248,13 @@ impl Identity {
                 revision: known.revision + 1,
                 config: config.clone(),
             };
-            self.check_setup(&known.plugin, setup).await?;
+            self.check_setup(&known.plugin, setup, &mapping).await?;
             patch.config = Change::Set(self.set_secrets_apart(config, &plugin)?);
         }
         let updated = self.store.update_connector(id, &patch, self.now()).await?;
         self.audit_write(caller, "update", Entity::Connector, id.as_str());
-        if known.enabled && !updated.enabled {
+        let closed = had_rules && !has_rules(&mapping);
+        if closed || known.enabled && !updated.enabled {
             self.revoke_connector_now(&updated).await?;
         }
         self.details(updated).await
@@ -265,7 +302,45 @@ impl Identity {
         }
     }
 
-    async fn check_setup(&self, plugin: &str, setup: ConnectorSetup) -> Result<()> {
+    /// The mapping that a client gives, or one that lets nobody in.
+    fn checked_rules(&self, id: MappingId, given: Option<&Extra>) -> Result<Mapping> {
+        match given {
+            Some(given) => self.checked_mapping(id, given),
+            None => Ok(Mapping {
+                id,
+                rules: Value::Array(Vec::new()),
+                schema_version: self.options.federation.default_schema_version.clone(),
+            }),
+        }
+    }
+
+    /// Refuses a project of another domain.
+    async fn check_token_project(
+        &self,
+        domain_id: &DomainId,
+        project_id: Option<&ProjectId>,
+    ) -> Result<()> {
+        let Some(project_id) = project_id else {
+            return Ok(());
+        };
+        match self.store.project(project_id).await {
+            Ok(project) if project.domain_id.as_ref() == Some(domain_id) => Ok(()),
+            Ok(_) | Err(archstone_store::Error::NotFound { .. }) => Err(Error::invalid(format!(
+                "Invalid input for field 'token_project_id': the domain has no project {project_id}."
+            ))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn check_setup(
+        &self,
+        plugin: &str,
+        mut setup: ConnectorSetup,
+        mapping: &Mapping,
+    ) -> Result<()> {
+        if !has_rules(mapping) {
+            setup.config = provisional(DialectKind::of_plugin(plugin), setup.config);
+        }
         let checked = self.plugins.check_connector(plugin, setup).await;
         checked.map(drop).map_err(unusable)
     }
@@ -315,6 +390,9 @@ impl Identity {
 
     /// The connector, ready to be asked.
     async fn serving(&self, connector: &Connector) -> Result<archstone_plugins::Connector> {
+        if !has_rules(&self.store.mapping(&connector.mapping_id).await?) {
+            return Err(Error::unauthenticated("the connector has no mapping yet"));
+        }
         let mut config = connector.config.clone();
         config.extend(self.open_secrets(connector)?);
         let setup = ConnectorSetup {
@@ -327,6 +405,13 @@ impl Identity {
             reason: format!("connector {}: {error}", connector.id),
         })
     }
+}
+
+fn has_rules(mapping: &Mapping) -> bool {
+    mapping
+        .rules
+        .as_array()
+        .is_some_and(|rules| !rules.is_empty())
 }
 
 fn target(domain_id: &DomainId) -> Target {
