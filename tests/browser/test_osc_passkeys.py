@@ -169,9 +169,56 @@ def test_two_logins_at_once_do_not_mix(ada, key):
         finish(ada, one, ada.user).ok()
 
 
-def test_whoever_has_no_key_is_not_asked(ada):
-    start(ada, user_id=ada.user).fails(401)
-    start(ada, user_id="nobody").fails(401)
+def shape(question):
+    """What a stranger sees of a question, besides what is random in it."""
+    asked = question["public_key"]
+    allowed = [{**one, "id": len(one["id"])} for one in asked["allow_credentials"]]
+    return sorted(question.json), {**asked, "challenge": len(asked["challenge"]), "allow_credentials": allowed}
+
+
+def test_strangers_cannot_tell_who_has_a_key(ada, admin, browser, server):
+    without, nobody = Person(admin, browser), "nobody-of-this-name"
+    with browser.plug_in():
+        enroll(ada).ok()
+        has = start(ada, user_id=ada.user).ok()
+        # Only what an authenticator tells of itself differs, as it does between two authenticators.
+        expected = [{"id": 44, "transports": ["Hybrid", "Internal"], "type_": "public-key"}]
+        for user in (without.user, nobody):
+            asked = start(ada, user_id=user).ok()
+            request_options(asked)
+            (names, options), (real_names, real) = shape(asked), shape(has)
+            assert names == real_names
+            assert options.pop("allow_credentials") == expected and real.pop("allow_credentials")
+            assert options == real
+            again = start(ada, user_id=user).ok()
+            assert again["public_key"]["allow_credentials"] == asked["public_key"]["allow_credentials"]
+            assert again["public_key"]["challenge"] != asked["public_key"]["challenge"]
+        first, second = (start(ada, user_id=user).ok() for user in (without.user, nobody))
+        assert first["public_key"]["allow_credentials"] != second["public_key"]["allow_credentials"]
+        # Nor by an answer, or by another node with the same keys.
+        mine = has["public_key"]["allow_credentials"]
+        refusals = []
+        for user in (ada.user, without.user, nobody):
+            question = start(ada, user_id=user).ok()
+            options = request_options({**question, "public_key": {**question["public_key"], "allow_credentials": mine}})
+            signed = assertion(ada.browser.get(options), user)
+            signed["response"]["signature"] = with_padding("AAAA")
+            refusals.append(ada.api.using(None)("POST", "/v4/auth/passkey/finish", json=signed).fails(401).json)
+        assert refusals[0] == refusals[1] == refusals[2]
+        before = start(ada, user_id=nobody).ok()["public_key"]["allow_credentials"]
+        server.restart()
+        assert start(ada, user_id=nobody).ok()["public_key"]["allow_credentials"] == before
+
+
+def test_a_key_of_ones_own_is_no_answer_for_somebody_without(ada, admin, browser):
+    without = Person(admin, browser)
+    with browser.plug_in():
+        enroll(ada).ok()
+        mine = start(ada, user_id=ada.user).ok()["public_key"]["allow_credentials"]
+        for user in (without.user, "nobody"):
+            question = start(ada, user_id=user).ok()
+            options = request_options({**question, "public_key": {**question["public_key"], "allow_credentials": mine}})
+            finish(ada, browser.get(options), user).fails(401)
 
 
 def test_the_users_rules_count_here_too(admin, browser, key):

@@ -45,8 +45,10 @@ def server(provider, tmp_path_factory):
     plugins = server.directory / "plugins"
     plugins.mkdir(exist_ok=True)
     grant = {"http": {"origins": [provider.issuer], "private_networks": ["127.0.0.0/8"]}}
-    for name in ("oidc", "jwt"):
-        (plugins / f"{name}.json").write_text(json.dumps({"grant": grant}))
+    # The CI of the tests is nobody's server: connectors may name it, and are given its keys.
+    for name, servers in (("oidc", []), ("jwt", ["https://ci.example"])):
+        settings = {"grant": grant, "connectors": {"servers": servers}}
+        (plugins / f"{name}.json").write_text(json.dumps(settings))
         server.archstone("plugin", "install", plugin(name))
     with_catalog = server.start()
     lead_catalog_to(with_catalog)

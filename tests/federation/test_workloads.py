@@ -36,7 +36,7 @@ class Ci:
         public = OKPAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         self.keys = {"keys": [{**public, "kid": "ci", "use": "sig"}]}
 
-    def token(self, **claims):
+    def token(self, algorithm="EdDSA", **claims):
         now = int(time.time())
         said = {
             "iss": self.ISSUER,
@@ -50,7 +50,7 @@ class Ci:
             **claims,
         }
         said = {name: value for name, value in said.items() if value is not None}
-        return jwt.encode(said, self.key, algorithm="EdDSA", headers={"kid": "ci"})
+        return jwt.encode(said, self.key, algorithm=algorithm, headers={"kid": "ci"})
 
 
 @pytest.fixture(scope="module")

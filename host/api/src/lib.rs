@@ -84,6 +84,8 @@ pub struct Options {
     pub saml_metadata: PathBuf,
     /// `[archstone] passkey_method`: the method that `/v4` enrols security keys in.
     pub passkey_method: String,
+    /// `[archstone] announce_v4`: whether `/` names `/v4` besides Keystone's version.
+    pub announce_v4: bool,
 }
 
 impl Default for Options {
@@ -96,6 +98,7 @@ impl Default for Options {
             callback_page: CallbackPage::default(),
             saml_metadata: PathBuf::from("/etc/keystone/saml2_idp_metadata.xml"),
             passkey_method: "security-key".to_owned(),
+            announce_v4: false,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Version discovery: `/` and `/v3`, as JSON or JSON Home, and the OpenAPI document. `/` names
-//! Keystone's versions alone; `/v4` tells of itself.
+//! Keystone's version alone unless the operator says otherwise; `/v4` tells of itself.
 
 use std::sync::LazyLock;
 
 use axum::{
     Json,
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -36,14 +37,14 @@ async fn openapi() -> impl IntoResponse {
     (status = 200, body = JsonHome, content_type = "application/json-home",
         description = "For who accepts nothing else as gladly"),
 ))]
-async fn versions(base_url: BaseUrl, headers: HeaderMap) -> Response {
+async fn versions(State(app): State<App>, base_url: BaseUrl, headers: HeaderMap) -> Response {
     if json_home::is_wanted(&headers) {
         return json_home::document("/v3");
     }
+    let v4 = app.options.announce_v4.then(|| Version::v4(&base_url));
+    let values = v4.into_iter().chain([Version::v3(&base_url)]).collect();
     let body = Versions {
-        versions: VersionValues {
-            values: [Version::v3(&base_url)],
-        },
+        versions: VersionValues { values },
     };
     let mut response = (StatusCode::MULTIPLE_CHOICES, Json(body)).into_response();
     if let Ok(location) = HeaderValue::from_str(&base_url.v3("")) {
@@ -71,8 +72,7 @@ struct Versions {
 
 #[derive(Serialize, ToSchema)]
 struct VersionValues {
-    #[schema(value_type = Vec<Version>)]
-    values: [Version; 1],
+    values: Vec<Version>,
 }
 
 #[derive(Serialize, ToSchema)]

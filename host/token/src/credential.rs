@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE};
+use base64::{
+    Engine,
+    engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD},
+};
 use chrono::{DateTime, Utc};
 use rand::CryptoRng;
 use thiserror::Error;
@@ -82,6 +85,13 @@ impl CredentialCipher {
             .into_secret();
         let text = str::from_utf8(&plaintext).map_err(|_| CredentialError::NotText)?;
         Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    /// Something that nobody can tell who has no key, and that is the same for the same text as
+    /// long as the primary key is.
+    pub fn pseudonym(&self, of: &str) -> String {
+        let digest = self.keys.current().digest(&format!("pseudonym {of}"));
+        URL_SAFE_NO_PAD.encode(digest)
     }
 
     /// The `key_hash` of credentials encrypted with the current primary key. Any other

@@ -91,6 +91,11 @@ impl KeySet {
             .collect()
     }
 
+    /// The primary key's HMAC of a text.
+    pub(crate) fn digest(&self, text: &str) -> [u8; 32] {
+        self.primary.key.digest(text)
+    }
+
     /// A Fernet token before base64.
     pub(crate) fn seal(
         &self,

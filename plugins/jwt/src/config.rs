@@ -44,10 +44,17 @@ fn a_minute() -> u64 {
 }
 
 impl Config {
-    /// The keys, where they are part of the configuration.
-    pub fn given_keys(&self) -> Option<Keys> {
-        let keys = for_signatures(self.keys.as_ref()?).unwrap_or_default();
-        Some(Keys::Given(keys))
+    /// The keys, where they are part of the configuration. One that was given without a `kid` may be
+    /// that of any token, whatever the token calls it.
+    pub fn given_keys(&self, key_id: Option<&str>) -> Option<Keys> {
+        let mut set = self.keys.clone()?;
+        let keys = set.get_mut("keys").and_then(Value::as_array_mut);
+        for key in keys.into_iter().flatten() {
+            if let (Some(key), Some(key_id)) = (key.as_object_mut(), key_id) {
+                key.entry("kid").or_insert_with(|| key_id.into());
+            }
+        }
+        Some(Keys::Given(for_signatures(&set).unwrap_or_default()))
     }
 
     /// What the schema cannot say.
@@ -155,7 +162,7 @@ mod tests {
         assert_eq!(config.subject_claim, "sub");
         assert_eq!(config.replay, Replay::Allow);
         assert_eq!(config.leeway_seconds, 60);
-        assert!(config.given_keys().is_none());
+        assert!(config.given_keys(None).is_none());
     }
 
     #[test]
@@ -167,6 +174,24 @@ mod tests {
         }));
         let error = config.check().unwrap_err();
         assert!(format!("{error:?}").contains("/bound_claims/~1a~1b"));
+    }
+
+    #[test]
+    fn a_key_without_an_id_is_that_of_any_token() {
+        let config = read(json!({
+            "keys": {"keys": [
+                {"kty": "OKP", "crv": "Ed25519", "x": "a"},
+                {"kty": "OKP", "crv": "Ed25519", "x": "b", "kid": "2"},
+            ]},
+            "audiences": ["a"],
+            "bound_claims": {"sub": "*"},
+        }));
+        let expected = json!({"keys": [
+            {"kty": "OKP", "crv": "Ed25519", "x": "a", "kid": "1"},
+            {"kty": "OKP", "crv": "Ed25519", "x": "b", "kid": "2"},
+        ]});
+        let keys = config.given_keys(Some("1"));
+        assert_eq!(keys, Some(Keys::Given(expected.to_string())));
     }
 
     #[test]

@@ -30,22 +30,22 @@ impl TokenConnector for Workloads {
 
     fn check(config: &Config) -> Result<(), ConfigError> {
         config.check()?;
-        if let Some(keys) = config.given_keys() {
+        if let Some(keys) = config.given_keys(None) {
             return keys.check().map_err(|denial| at("/keys", &denial));
         }
         let place = match config.jwks_uri {
             Some(_) => "/jwks_uri",
             None => "/issuer",
         };
-        keys(config)
+        keys(config, None)
             .and_then(|keys| keys.check())
             .map_err(|denial| at(place, &denial))
     }
 
     fn present(config: Config, token: String) -> Result<Assertion, Denial> {
         // Cheap, and before anything is fetched for what cannot be a token of this issuer.
-        plausible(&token)?;
-        let jwt = keys(&config)?.verify(&token, &config.algorithms)?;
+        let key_id = plausible(&token)?;
+        let jwt = keys(&config, key_id.as_deref())?.verify(&token, &config.algorithms)?;
         let claims = jwt.claims;
         claims.check(&Expected {
             now: clock::now().as_secs(),
@@ -68,17 +68,21 @@ impl TokenConnector for Workloads {
     }
 }
 
-/// Refuses what is no JWT, or is one for another purpose (RFC 8725 section 3.11).
-fn plausible(token: &str) -> Result<(), Denial> {
+/// Refuses what is no JWT, or is one for another purpose (RFC 8725 section 3.11); gives the `kid` that
+/// it names.
+fn plausible(token: &str) -> Result<Option<String>, Denial> {
     let header = Jwt::peek(token).ok_or_else(|| Denial::rejected("this is no JWT"))?;
     match kind(&header).as_str() {
-        "" | "jwt" | "jose" | "at+jwt" => Ok(()),
+        "" | "jwt" | "jose" | "at+jwt" => {
+            let key_id = header.get("kid").and_then(Value::as_str);
+            Ok(key_id.map(str::to_owned))
+        }
         _ => Err(Denial::rejected("the token is for another purpose")),
     }
 }
 
-fn keys(config: &Config) -> Result<Keys, Denial> {
-    if let Some(given) = config.given_keys() {
+fn keys(config: &Config, key_id: Option<&str>) -> Result<Keys, Denial> {
+    if let Some(given) = config.given_keys(key_id) {
         return Ok(given);
     }
     if let Some(address) = &config.jwks_uri {

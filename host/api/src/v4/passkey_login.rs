@@ -25,10 +25,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Asks a user's browser or client to sign with a security key. Whoever names no user signs with
-/// any key that knows one.
+/// any key that knows one. Users without a key are asked for one that nobody has.
 #[utoipa::path(post, path = "/auth/passkey/start", tag = "passkeys", security(()),
     request_body = LoginStart, responses((status = 200, body = RequestQuestion),
-        (status = 401, body = LoginRefusal, description = "This user has no security key")))]
+        (status = 401, body = LoginRefusal, description = "The method is not there")))]
 async fn start(
     State(app): State<App>,
     Body(request): Body<LoginStart>,

@@ -454,6 +454,7 @@ fn api(source: &Source) -> Result<api::Options> {
         passkey_method: source
             .text("archstone", "passkey_method")?
             .unwrap_or(defaults.passkey_method),
+        announce_v4: source.bool("archstone", "announce_v4", defaults.announce_v4)?,
     })
 }
 

@@ -3,8 +3,8 @@
 //! user enrolled.
 
 use archstone_model::user::User;
-use archstone_plugins::{Enrollable, EnrolledOutcome, EnrolledStep};
-use serde_json::Value;
+use archstone_plugins::{Enrollable, EnrolledOutcome, EnrolledStep, Reason};
+use serde_json::{Value, json};
 
 use super::{
     AuthRequest, Proof, UserReference,
@@ -23,9 +23,18 @@ impl Identity {
         let payload = request.payload(name)?;
         let is_claimed = payload.contains_key("user");
         let (rest, continuation) = without_continuation(payload);
+        let is_first = continuation.is_none();
         let user = if is_claimed {
             let reference = UserReference::from_payload(payload, name)?;
-            Some(self.login_user(&reference).await?.0)
+            match self.login_user(&reference).await {
+                Ok((user, _)) => Some(user),
+                Err(Error::Unauthenticated { reason }) if is_first => {
+                    return self
+                        .ask_in_vain(method, rest, &whom(&reference), reason)
+                        .await;
+                }
+                Err(error) => return Err(error),
+            }
         } else if continuation.is_some() {
             Some(self.owner_of_answer(method, &rest).await?)
         } else {
@@ -36,7 +45,7 @@ impl Identity {
             None => Vec::new(),
         };
         let step = EnrolledStep {
-            payload: rest,
+            payload: rest.clone(),
             user_id: user.as_ref().map(|user| user.id.clone()),
             is_claimed,
             enrolled: kept.iter().filter_map(enrolled).collect(),
@@ -58,8 +67,54 @@ impl Identity {
                 proof.add(name, user.id)
             }
             EnrolledOutcome::Challenged(challenge) => Err(challenged(name, challenge)),
+            EnrolledOutcome::Denied(denial) if is_first && denial.reason == Reason::NotEnrolled => {
+                let Some(user) = user else {
+                    return Err(denied(name, denial));
+                };
+                let whom = whom(&UserReference::Id(user.id));
+                self.ask_in_vain(method, rest, &whom, denial.detail).await
+            }
             EnrolledOutcome::Denied(denial) => Err(denied(name, denial)),
         }
+    }
+
+    /// Asks somebody who has enrolled nothing, or is not there, what others are asked, so that
+    /// strangers cannot tell who has: WebAuthn's question, for a key that nobody has and that is the
+    /// same each time.
+    ///
+    /// # Errors
+    /// The question, or `Unauthenticated` where the method asks something else.
+    async fn ask_in_vain(
+        &self,
+        method: &Enrollable,
+        payload: Value,
+        whom: &str,
+        reason: String,
+    ) -> Result<()> {
+        let name = method.name();
+        let step = EnrolledStep {
+            payload,
+            user_id: None,
+            is_claimed: false,
+            enrolled: Vec::new(),
+            continuation: None,
+        };
+        if let EnrolledOutcome::Challenged(mut challenge) =
+            method.authenticate(step).await.map_err(failed)?
+            && let Some(allowed) = challenge
+                .message
+                .get_mut("publicKey")
+                .and_then(|options| options.get_mut("allowCredentials"))
+                .and_then(Value::as_array_mut)
+        {
+            let id = self.credential_cipher.pseudonym(&format!("{name} {whom}"));
+            allowed.push(json!({
+                "type": "public-key", "id": id, "transports": ["hybrid", "internal"],
+            }));
+            tracing::info!(method = name, reason, "somebody is asked in vain");
+            return Err(challenged(name, challenge));
+        }
+        Err(Error::unauthenticated(reason))
     }
 
     /// Whose enrollment a payload says it answers with, where the client names nobody.
@@ -70,5 +125,13 @@ impl Identity {
             .owner_of_enrollment(method.name(), &named.ok_or_else(nobody)?)
             .await?;
         Ok(self.login_user(&UserReference::Id(owner)).await?.0)
+    }
+}
+
+/// A user, as somebody claims to be them.
+fn whom(reference: &UserReference) -> String {
+    match reference {
+        UserReference::Id(id) => format!("id {id}"),
+        UserReference::Name { name, domain } => format!("name {domain:?} {name}"),
     }
 }
