@@ -329,7 +329,7 @@ def test_one_mapping_each(server, acme, ci):
     assert exchange(server, idp, ci.token()).status_code == 401
     make_mapping(acme, idp, **JOBS)
     acme.manager.delete(f"{PROVIDERS}/{idp['id']}").ok()
-    acme.manager.get(f"{PROVIDERS}/{idp['id']}").fails(404)
+    acme.admin.get(f"{PROVIDERS}/{idp['id']}").fails(404)
     assert exchange(server, idp, ci.token()).status_code == 404
 
 

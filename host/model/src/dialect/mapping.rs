@@ -176,9 +176,8 @@ impl ClaimMapping {
             }
             (_, None) => {}
         }
-        match (kind, &self.groups_claim) {
-            (Kind::OpenId, Some(claim)) => drop(set("groups_claim", json!(claim))),
-            _ => {}
+        if let (Kind::OpenId, Some(claim)) = (kind, &self.groups_claim) {
+            set("groups_claim", json!(claim));
         }
         if kind == Kind::Workloads {
             set("subject_claim", json!(self.user_id_claim));
