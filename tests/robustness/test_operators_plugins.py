@@ -1,4 +1,5 @@
-"""Plugins for the operator: audited events that go to a collector, and decisions that a policy server has a say in."""
+"""Plugins for the operator: audited events that go to a collector, and decisions that a policy has a say in, by a
+server of its own or inside the plugin."""
 
 import http.server
 import json
@@ -55,15 +56,16 @@ def listener():
 
 @pytest.fixture
 def serve(tmp_path):
-    """Starts a server with one of these plugins, configured to talk to a listener."""
+    """Starts a server with one of these plugins, which may talk to a listener if there is one."""
     started = []
 
-    def serve_one(name, option, config, listener):
+    def serve_one(name, option, config, listener=None):
         archstone = {"plugin_directory": "{dir}/plugins", option: name}
         server = Archstone(tmp_path / name, {"archstone": archstone}).prepare()
         (server.directory / "plugins").mkdir(exist_ok=True)
-        grant = {"http": {"origins": [listener.url], "private_networks": ["127.0.0.0/8"]}}
-        settings = {"config": config, "grant": grant}
+        settings = {"config": config}
+        if listener:
+            settings["grant"] = {"http": {"origins": [listener.url], "private_networks": ["127.0.0.0/8"]}}
         (server.directory / "plugins" / f"{name}.json").write_text(json.dumps(settings))
         server.archstone("plugin", "install", plugin(name))
         started.append(server.start())
@@ -127,3 +129,59 @@ def test_an_authorizer_takes_away_and_never_gives(serve, listener):
     listener.status = 500
     assert admin.post("/users", user={"name": "mallory"}).status == 503
     assert admin.get("/users").ok()
+
+
+FROZEN_DOMAINS = """
+package keystone
+
+# Users and groups of some domains are not to be deleted, but for those who may do so.
+allow if not frozen
+
+frozen if {
+    startswith(input.action, "identity:delete_")
+    some owner in ["target.user.domain_id", "target.group.domain_id"]
+    input.target[owner] in data.frozen
+    not "breaker-of-seals" in input.credentials.roles
+}
+"""
+
+
+def test_a_policy_inside_an_authorizer_decides(serve):
+    config = {"policy": FROZEN_DOMAINS, "data": {"frozen": ["default"]}}
+    server = serve("rego", "authorizers", config)
+    admin = Api(server).as_admin()
+    acme = admin.post("/domains", domain={"name": "acme"}).ok()["domain"]["id"]
+
+    def user_of(domain):
+        return admin.post("/users", user={"name": "ada", "domain_id": domain}).ok()["user"]["id"]
+
+    kept, gone = user_of("default"), user_of(acme)
+    assert admin.delete(f"/users/{kept}").status == 403
+    assert admin.delete(f"/users/{gone}").status == 204
+    assert admin.get(f"/users/{kept}").status == 200
+    assert admin.get(f"/users/{gone}").status == 404
+
+    # Other settings serve without a restart; those that cannot be used never do.
+    settings = server.directory / "plugins" / "rego.json"
+
+    def change(policy):
+        settings.write_text(json.dumps({"config": {**config, "policy": policy}}))
+
+    def complaint():
+        shown = json.loads(server.archstone("plugin", "show", "rego").stdout)["server"]
+        return (shown["last_error"] or {}).get("message", "")
+
+    for broken, why in [
+        ("package keystone\n\nallow if {", "policy:3"),
+        ("package keystone\n\nallowed := true", "data.keystone.allow"),
+    ]:
+        change(broken)
+        wait_until(lambda: why in complaint(), f"an error that tells of {why}")
+        assert "/policy" in complaint()
+        assert admin.delete(f"/users/{kept}").status == 403
+
+    # An error on the way is no answer.
+    change('package keystone\n\nallow if to_number(object.get(input.target, "target.user.id", "1")) < 2')
+    wait_until(lambda: admin.delete(f"/users/{kept}").status == 503, "an error")
+    change("package keystone\n\nallow := true")
+    wait_until(lambda: admin.delete(f"/users/{kept}").status == 204, "a yes")
