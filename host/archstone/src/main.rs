@@ -55,6 +55,8 @@ enum Command {
     /// Make, try, sign and install plugins, and see how they fare.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Connect a domain's identity providers, by the API of a server that runs.
+    Connector(Box<commands::connector::Connector>),
     /// Print the state of every Keystone route as a Markdown table.
     #[command(hide = true)]
     RouteStatus,
@@ -74,6 +76,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let command = match cli.command {
         Command::RouteStatus => return commands::routes::print(),
         Command::Plugin(Plugin::Author(author)) => return author.run(),
+        Command::Connector(connector) => return connector.run(),
         command => command,
     };
     let config = Config::load(&cli.config.files()?)?;
@@ -102,7 +105,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Token(token) => token.run(&config),
             Command::Saml(saml) => saml.run(&config),
             Command::Plugin(plugin) => plugin.run(&config).await,
-            Command::RouteStatus => Ok(()),
+            Command::Connector(_) | Command::RouteStatus => Ok(()),
         }
     })
 }

@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 pub(crate) mod bootstrap;
+pub(crate) mod connector;
 pub(crate) mod db;
 pub(crate) mod keys;
 pub(crate) mod plugin;

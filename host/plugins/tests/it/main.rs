@@ -3,7 +3,9 @@
 
 mod attestation;
 mod authenticator;
+mod corpus;
 mod directory;
+mod every_export;
 mod guests;
 mod hot_swap;
 mod identity_provider;
