@@ -15,6 +15,7 @@ import requests
 from federation.conftest import DASHBOARD, Domain
 from federation.provider import Forms
 from harness.api import Api
+from harness.plugins import plugin, wait_until
 from harness.servers import Archstone
 
 #: What the project's lock file has is on this machine: the guests were built from it.
@@ -33,8 +34,10 @@ def rules(claim):
 class Author:
     """Somebody in a directory of their own, without a server or its configuration."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, compiled=None):
         self.directory = directory
+        #: Where projects share what cargo compiles, so that it compiles each crate once for all.
+        self.compiled = compiled
 
     def plugin(self, *arguments, check=True, stdin=None):
         done = subprocess.run(
@@ -53,6 +56,9 @@ class Author:
         """A new project's directory and its component."""
         self.plugin("new", name, "--world", world)
         project = self.directory / name
+        if self.compiled:
+            (project / "target").mkdir()
+            (project / "target/guests").symlink_to(self.compiled)
         lock = (project / "Cargo.lock").read_text()
         built = self.plugin("build", name).stdout.split()
         assert built == [str(project / "target/plugins" / f"{name}.wasm")]
@@ -63,11 +69,16 @@ class Author:
         return json.loads(self.plugin(*arguments, **options).stdout)
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture
-def author(tmp_path):
+def author(tmp_path, compiled):
     directory = tmp_path / "author"
     directory.mkdir()
-    return Author(directory)
+    return Author(directory, compiled)
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +266,154 @@ def test_a_services_connector_from_a_new_project_to_a_login(author, node):
     token = fields["token"]
     who = domain.admin.validate(token).ok()["token"]["user"]
     assert who["name"] == "ada"
+
+
+class People(BaseHTTPRequestHandler):
+    """A collector of events, and the API of the directory that the template is for."""
+
+    USERS = [{"id": "1", "name": "Ada", "email": "ada@people.example"}, {"id": "2", "name": "Bob", "enabled": False}]
+    GROUPS = [{"id": "10", "name": "engineers", "members": ["1"]}]
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def do_GET(self):
+        self.answer(200, {"users": self.USERS, "groups": self.GROUPS})
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.path == "/login":
+            return self.answer(200 if json.loads(body) == {"name": "Ada", "password": "lovelace"} else 401, {})
+        self.server.told += [json.loads(line) for line in body.splitlines()]
+        self.answer(200, {})
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def people():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), People)
+    server.told = []
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+def test_plugins_of_the_other_worlds_from_new_projects_to_a_server(author, people, tmp_path):
+    worlds = {
+        "keys": "enrollable-method",
+        "ldap": "directory-connector",
+        "collector": "event-sink",
+        "guard": "authorizer",
+    }
+    made = {name: author.made(name, world) for name, world in worlds.items()}
+    for name, (project, component) in made.items():
+        check = ["check", component, "--settings", project / "settings.json"]
+        if (project / "connector.json").exists():
+            check += ["--connector", project / "connector.json"]
+        told = author.told(*check)
+        assert (told["kind"], told["would_serve"]) == (worlds[name], True)
+
+    config = {
+        "auth": {"methods": "password,token,keys"},
+        "identity": {"domain_specific_drivers_enabled": "true", "domain_configurations_from_database": "true"},
+        "archstone": {
+            "plugin_directory": "{dir}/plugins",
+            "event_sinks": "collector",
+            "authorizers": "guard",
+        },
+    }
+    grant = {"http": {"origins": [people.url], "private_networks": ["127.0.0.0/8"]}}
+    settings = {
+        "keys": {},
+        "ldap": {"grant": grant},
+        "collector": {"config": {"url": f"{people.url}/events"}, "grant": grant},
+        "guard": {"config": {"actions": ["identity:delete_project"], "role": "demolisher"}},
+    }
+    server = Archstone(tmp_path / "server", config).prepare()
+    (server.directory / "plugins").mkdir(exist_ok=True)
+    for name, (_, component) in made.items():
+        (server.directory / "plugins" / f"{name}.json").write_text(json.dumps(settings[name]))
+        server.archstone("plugin", "install", component)
+    with server as started:
+        admin = Api(started).as_admin()
+
+        # The authorizer: one more role.
+        project = admin.post("/projects", project={"name": "old"}).ok()["project"]["id"]
+        assert admin.delete(f"/projects/{project}").status == 403
+
+        # The directory: people of a domain.
+        domain = admin.post("/domains", domain={"name": "people"}).ok()["domain"]["id"]
+        options = {"identity": {"driver": "ldap"}, "ldap": {"url": people.url}}
+        admin.put(f"/domains/{domain}/config", config=options).ok()
+        users = admin.get("/users", params={"domain_id": domain}).ok()["users"]
+        assert sorted((user["name"], user["enabled"]) for user in users) == [("Ada", True), ("Bob", False)]
+        named = admin.get("/users", params={"domain_id": domain, "name__contains": "da"}).ok()["users"]
+        assert [user["email"] for user in named] == ["ada@people.example"]
+        groups = admin.get(f"/users/{named[0]['id']}/groups").ok()["groups"]
+        assert [group["name"] for group in groups] == ["engineers"]
+        members = admin.get(f"/groups/{groups[0]['id']}/users").ok()["users"]
+        assert [user["id"] for user in members] == [named[0]["id"]]
+
+        def log_in(name, password):
+            user = {"name": name, "domain": {"id": domain}, "password": password}
+            return Api(server).authenticate({"identity": {"methods": ["password"], "password": {"user": user}}}).status
+
+        assert [log_in("ada", "lovelace"), log_in("ada", "wrong"), log_in("Bob", "builder")] == [201, 401, 401]
+
+        # The method: a question, which nobody who is not enrolled can answer.
+        keys = {"user": {"id": named[0]["id"]}}
+        asked = Api(server).authenticate({"identity": {"methods": ["keys"], "keys": keys}})
+        assert asked.status == 401
+        question = asked.json["error"]["identity"]["keys"]
+        answer = {**keys, "continuation": question["continuation"], "key": "AA", "signature": question["nonce"]}
+        assert Api(server).authenticate({"identity": {"methods": ["keys"], "keys": answer}}).status == 401
+
+        # The sink: what happened so far.
+        wait_until(lambda: any(event["action"] == "created.domain" for event in people.told), "the events")
+
+
+def test_an_upload_has_to_be_signed_by_somebody_who_is_trusted(author, node):
+    admin = Api(node).as_admin()
+
+    def upload(component):
+        wasm = {"Content-Type": "application/wasm"}
+        return admin("PUT", "/v4/plugins/uploaded/artifact", headers=wasm, data=component.read_bytes())
+
+    def signed_by(key, file):
+        component = author.directory / file
+        component.write_bytes(plugin("jwt").read_bytes())
+        author.plugin("sign", component, "--key", key)
+        return component
+
+    admin.put("/v4/plugins/uploaded/settings", settings={"grant": {"http": {"origins": []}}}).ok()
+    author.plugin("keygen", "--out", "stranger")
+    strangers = signed_by(author.directory / "stranger/plugin-signing.key", "strangers.wasm")
+    changed = signed_by(node.signing_key, "changed.wasm")
+    content = bytearray(changed.read_bytes())
+    content[-200] ^= 1
+    changed.write_bytes(content)
+    for component, why in [(plugin("jwt"), "not signed"), (strangers, "plugin_signers"), (changed, "does not hold")]:
+        refused = upload(component)
+        assert refused.status == 400 and why in refused.json["error"]["message"], refused.json
+    assert admin.get("/v4/plugins/uploaded").ok()["plugin"]["digest"] is None
+
+    good = signed_by(node.signing_key, "good.wasm")
+    digest = upload(good).ok()["plugin"]["digest"]
+    assert digest == hashlib.sha256(good.read_bytes()).hexdigest()
+
+    def serves():
+        listed = admin.get("/v4/plugins").ok()["plugins"]
+        return any((one["name"], one["digest"]) == ("uploaded", digest) for one in listed)
+
+    wait_until(serves, "the upload's service")
+    # Nor does an unsigned one take its place.
+    assert upload(plugin("jwt")).status == 400 and serves()
 
 
 def test_a_name_that_is_none_makes_no_project(author):

@@ -24,13 +24,21 @@ pub enum Template {
     AuthMethod,
     RedirectConnector,
     TokenConnector,
+    DirectoryConnector,
+    EnrollableMethod,
+    EventSink,
+    Authorizer,
 }
 
 impl Template {
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 7] = [
         Self::AuthMethod,
         Self::RedirectConnector,
         Self::TokenConnector,
+        Self::DirectoryConnector,
+        Self::EnrollableMethod,
+        Self::EventSink,
+        Self::Authorizer,
     ];
 
     /// The name of its world in the contract.
@@ -39,6 +47,10 @@ impl Template {
             Self::AuthMethod => "auth-method",
             Self::RedirectConnector => "redirect-connector",
             Self::TokenConnector => "token-connector",
+            Self::DirectoryConnector => "directory-connector",
+            Self::EnrollableMethod => "enrollable-method",
+            Self::EventSink => "event-sink",
+            Self::Authorizer => "authorizer",
         }
     }
 
@@ -51,8 +63,12 @@ impl Template {
             r#"{ version = "2", default-features = false, features = ["alloc"] }"#,
         );
         match self {
-            Self::RedirectConnector => &[ENCODING, SERDE, JSON],
-            Self::AuthMethod | Self::TokenConnector => &[SERDE, JSON],
+            Self::RedirectConnector | Self::EnrollableMethod => &[ENCODING, SERDE, JSON],
+            Self::AuthMethod
+            | Self::TokenConnector
+            | Self::DirectoryConnector
+            | Self::EventSink
+            | Self::Authorizer => &[SERDE, JSON],
         }
     }
 }

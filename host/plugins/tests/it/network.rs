@@ -1,5 +1,17 @@
 //! Where plugins may send requests, and where not.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use archstone_model::directory::EntryKind;
+use archstone_plugins::{
+    Connector, ConnectorSetup, Entry, EntryKey, PluginError, Reach, StreamServer,
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -180,4 +192,113 @@ async fn headers_of_the_connection_are_the_hosts() {
     }
     let misdeed = json!({"fetch-with-header": [origin, "Authorization"]});
     asserted(bench.commit(misdeed).await);
+}
+
+/// A peer on loopback that begins to say something and goes on, a byte at a time, for as long as it is
+/// listened to. Counts who came.
+async fn slow_peer(beginning: &'static [u8]) -> (u16, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let came = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&came);
+    tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut said = connection.write_all(beginning).await;
+                while said.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    said = connection.write_all(b"\0").await;
+                }
+            });
+        }
+    });
+    (port, came)
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_its_answer_is_given_up() {
+    let (port, _) = slow_peer(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n").await;
+    let origin = format!("http://127.0.0.1:{port}");
+    let bench = bench(json!([origin]), json!(["127.0.0.0/8"])).await;
+    bench.serve_hello().await;
+    let (outcome, ()) = tokio::join!(fetch(&bench, &origin), bench.expect_hello());
+    assert_eq!(detail(outcome), "the server took too long");
+}
+
+/// A directory at an address, by the plugin that speaks to such over `stream`.
+async fn directory(bench: &Bench, networks: Value, host: &str, port: u16) -> Connector {
+    let with = json!({
+        "grant": {"stream": {"private_networks": networks, "timeout_ms": 300}},
+        "limits": {"deadline_ms": 1000},
+    });
+    bench.serve("ldap", component("ldap"), with).await;
+    let config = json!({"url": format!("ldap://{host}:{port}"), "suffix": "dc=x"});
+    let setup = ConnectorSetup {
+        id: "directory".to_owned(),
+        revision: 1,
+        config: config.as_object().unwrap().clone(),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let reach = Reach {
+        servers: [StreamServer::new(host, port)].into(),
+        ca_file: None,
+    };
+    let made = bench.registry.directory("ldap", setup, reach).await;
+    made.unwrap()
+}
+
+async fn ask(directory: &Connector) -> Result<Option<Entry>, PluginError> {
+    let ada = EntryKey::Name("ada".to_owned());
+    directory.find(EntryKind::User, ada).await
+}
+
+#[tokio::test]
+async fn no_connection_is_made_to_an_inside_address() {
+    let (port, came) = slow_peer(b"").await;
+    for host in [
+        "127.0.0.1",
+        "[::1]",
+        "localhost",
+        "169.254.169.254",
+        "0.0.0.0",
+        "[::ffff:127.0.0.1]",
+        "[fe80::1]",
+        "10.0.0.1",
+    ] {
+        let bench = Bench::new();
+        let directory = directory(&bench, json!([]), host, port).await;
+        let told = ask(&directory).await.unwrap_err().to_string();
+        assert!(
+            told.contains("the server's address is not allowed"),
+            "{host}: {told}"
+        );
+    }
+    assert_eq!(came.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_peer_that_never_ends_its_message_costs_one_call() {
+    // The beginning of a message of 64 KiB.
+    let (port, came) = slow_peer(&[0x30, 0x83, 1, 0, 0]).await;
+    let bench = Bench::new();
+    bench.serve_hello().await;
+    let directory = directory(&bench, json!(["127.0.0.0/8"]), "127.0.0.1", port).await;
+    let asked = async { ask(&directory).await.unwrap_err() };
+    let (failed, ()) = tokio::join!(asked, bench.expect_hello());
+    assert_eq!(failed.kind(), "deadline-exceeded");
+    assert_eq!(came.load(Ordering::Relaxed), 1);
+    bench.expect_hello().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_says_nothing_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let bench = Bench::new();
+    let directory = directory(&bench, json!(["127.0.0.0/8"]), "127.0.0.1", port).await;
+    let failed = ask(&directory).await.unwrap_err();
+    assert_eq!(failed.kind(), "directory-unavailable");
+    assert!(failed.to_string().contains("took too long"), "{failed}");
 }

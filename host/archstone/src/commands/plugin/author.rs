@@ -15,7 +15,8 @@ pub(crate) enum Author {
     New {
         /// What the plugin, its crate and its method are called.
         name: String,
-        /// What it is for: auth-method, redirect-connector or token-connector.
+        /// What it is for: auth-method, enrollable-method, redirect-connector, token-connector,
+        /// directory-connector, event-sink or authorizer.
         #[arg(long, default_value_t = Template::AuthMethod)]
         world: Template,
         /// Where to make it; by default a directory of the plugin's name.
