@@ -194,7 +194,7 @@ async fn headers_of_the_connection_are_the_hosts() {
     asserted(bench.commit(misdeed).await);
 }
 
-/// A peer on loopback that begins to say something and goes on, a byte at a time, for as long as it is
+/// A peer on loopback that is asked, begins to answer and goes on, a byte at a time, for as long as it is
 /// listened to. Counts who came.
 async fn slow_peer(beginning: &'static [u8]) -> (u16, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -206,6 +206,7 @@ async fn slow_peer(beginning: &'static [u8]) -> (u16, Arc<AtomicU32>) {
             let (mut connection, _) = listener.accept().await.unwrap();
             counted.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(async move {
+                let _ = connection.read(&mut [0; 4096]).await;
                 let mut said = connection.write_all(beginning).await;
                 while said.is_ok() {
                     tokio::time::sleep(Duration::from_millis(50)).await;
