@@ -43,16 +43,16 @@ impl Scene {
 
     /// `describe` and, but for connectors, `check` are called before anything serves.
     async fn serves_after_good_answers_only(&self) {
-        for misdeed in 0..MISDEEDS.len() {
-            self.bench.set_time(self.guest.moment("describe", misdeed));
+        for (number, (misdeed, _, _)) in MISDEEDS.iter().enumerate() {
+            self.bench.set_time(self.guest.moment("describe", number));
             let refused = self.prepare().await;
-            assert!(refused.is_err(), "describe: {}", MISDEEDS[misdeed].0);
+            assert!(refused.is_err(), "describe: {misdeed}");
         }
         self.bench.set_time(MOMENT as i64);
         self.prepare().await.unwrap();
         let connectors = self.bench.registry.connector_plugin("hostile").is_ok();
-        for misdeed in 0..MISDEEDS.len() {
-            self.bench.set_time(self.guest.moment("check", misdeed));
+        for (number, (misdeed, _, _)) in MISDEEDS.iter().enumerate() {
+            self.bench.set_time(self.guest.moment("check", number));
             let refused = match connectors {
                 false => self.prepare().await,
                 true => {
@@ -60,7 +60,7 @@ impl Scene {
                     checked.await.map(drop).map_err(|error| error.to_string())
                 }
             };
-            assert!(refused.is_err(), "check: {}", MISDEEDS[misdeed].0);
+            assert!(refused.is_err(), "check: {misdeed}");
         }
         self.bench.set_time(MOMENT as i64);
         self.bench.expect_hello().await;
