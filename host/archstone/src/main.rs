@@ -20,6 +20,10 @@ use crate::{
     config::{Config, ConfigArgs, Notice},
 };
 
+/// Lists are made of many small parts, which the system's allocator takes a third of the time for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An OpenStack Identity service, extensible with WebAssembly plugins.
 #[derive(Debug, Parser)]
 #[command(version, about)]

@@ -7,6 +7,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     ops::Deref,
     sync::{
         Arc, OnceLock,
@@ -19,11 +20,12 @@ use arc_swap::ArcSwapOption;
 use archstone_model::{
     catalog::{Endpoint, EndpointFilter, Service, ServiceFilter},
     federation::{ProviderFilter, ServiceProvider},
-    id::RoleId,
+    id::{DomainId, ProjectId, RoleId},
     policy::Credentials,
+    project::{Domain, Project},
     revocation::{RevocationIndex, RevocationSubject},
     role::Role,
-    roles::RoleInference,
+    roles::{Place, RoleInference},
 };
 use archstone_store::Generation;
 use bytes::Bytes;
@@ -137,6 +139,12 @@ struct Fact<T> {
 /// Where a fact is kept.
 type Slot<T> = ArcSwapOption<Fact<T>>;
 
+/// Where facts about each of many are kept.
+type Slots<K, T> = Cache<K, Arc<Fact<T>>>;
+
+/// The most domains, and the most projects, that something is remembered of.
+const MOST_PLACES: u64 = 5_000;
+
 /// The services and endpoints that catalogs are made of.
 #[derive(Debug)]
 pub(crate) struct CatalogParts {
@@ -151,6 +159,8 @@ pub(crate) struct Memory {
     roles: Slot<HashMap<RoleId, Role>>,
     catalog: Slot<CatalogParts>,
     service_providers: Slot<Vec<ServiceProvider>>,
+    domains: Slots<DomainId, Domain>,
+    projects: Slots<ProjectId, (Project, Place)>,
     tokens: Cache<Digest, Arc<Remembered>>,
     revocations: ArcSwapOption<KnownRevocations>,
     reading: tokio::sync::Mutex<()>,
@@ -173,6 +183,8 @@ impl Memory {
             roles: Slot::empty(),
             catalog: Slot::empty(),
             service_providers: Slot::empty(),
+            domains: Cache::new(MOST_PLACES),
+            projects: Cache::new(MOST_PLACES),
             revocations: ArcSwapOption::empty(),
             reading: tokio::sync::Mutex::default(),
             longest,
@@ -246,13 +258,15 @@ impl Identity {
         }
     }
 
+    /// What is known, or else what is read now. `keep` is called with what is new.
     async fn fact<T>(
         &self,
-        slot: &Slot<T>,
-        read: impl Future<Output = archstone_store::Result<T>>,
+        known: Option<Arc<Fact<T>>>,
+        read: impl Future<Output = Result<T>>,
+        keep: impl FnOnce(Arc<Fact<T>>),
     ) -> Result<Arc<T>> {
         let at = self.store.generation();
-        if let (Some(at), Some(fact)) = (at, slot.load().as_ref())
+        if let (Some(at), Some(fact)) = (at, known)
             && fact.tokens == at.tokens
             && fact.since.elapsed() < self.memory.longest
         {
@@ -261,24 +275,60 @@ impl Identity {
         let since = Instant::now();
         let value = Arc::new(read.await?);
         if let Some(at) = at {
-            slot.store(Some(Arc::new(Fact {
+            keep(Arc::new(Fact {
                 value: Arc::clone(&value),
                 tokens: at.tokens,
                 since,
-            })));
+            }));
         }
         Ok(value)
+    }
+
+    async fn fact_in<T>(
+        &self,
+        slot: &Slot<T>,
+        read: impl Future<Output = Result<T>>,
+    ) -> Result<Arc<T>> {
+        let keep = |fact| slot.store(Some(fact));
+        self.fact(slot.load_full(), read, keep).await
+    }
+
+    async fn fact_of<K: Hash + Eq + Clone + Send + Sync + 'static, T: Send + Sync + 'static>(
+        &self,
+        slots: &Slots<K, T>,
+        key: &K,
+        read: impl Future<Output = Result<T>>,
+    ) -> Result<Arc<T>> {
+        let keep = |fact| slots.insert(key.clone(), fact);
+        self.fact(slots.get(key), read, keep).await
+    }
+
+    /// A domain as tokens and logins see it.
+    pub(crate) async fn known_domain(&self, id: &DomainId) -> Result<Arc<Domain>> {
+        let read = async { Ok(self.store.domain(id).await?) };
+        self.fact_of(&self.memory.domains, id, read).await
+    }
+
+    /// A project as tokens and logins see it, with what is above it.
+    pub(crate) async fn known_project(&self, id: &ProjectId) -> Result<Arc<(Project, Place)>> {
+        let read = async {
+            let project = self.store.project(id).await?;
+            let place = self.place_of(&project).await?;
+            Ok((project, place))
+        };
+        self.fact_of(&self.memory.projects, id, read).await
     }
 
     /// Which roles imply which.
     pub(crate) async fn inference(&self) -> Result<Arc<RoleInference>> {
         let read = async { Ok(RoleInference::new(self.store.implied_roles().await?)) };
-        self.fact(&self.memory.inference, read).await
+        self.fact_in(&self.memory.inference, read).await
     }
 
     /// All roles that anybody may have been given.
     pub(crate) async fn known_roles(&self) -> Result<Arc<HashMap<RoleId, Role>>> {
-        self.fact(&self.memory.roles, self.store.all_roles()).await
+        let read = async { Ok(self.store.all_roles().await?) };
+        self.fact_in(&self.memory.roles, read).await
     }
 
     pub(crate) async fn catalog_parts(&self) -> Result<Arc<CatalogParts>> {
@@ -288,7 +338,7 @@ impl Identity {
                 endpoints: self.store.endpoints(&EndpointFilter::default()).await?,
             })
         };
-        self.fact(&self.memory.catalog, read).await
+        self.fact_in(&self.memory.catalog, read).await
     }
 
     /// The service providers that every token names.
@@ -297,8 +347,8 @@ impl Identity {
             enabled: Some(true),
             ..ProviderFilter::default()
         };
-        let read = self.store.service_providers(&filter);
-        self.fact(&self.memory.service_providers, read).await
+        let read = async { Ok(self.store.service_providers(&filter).await?) };
+        self.fact_in(&self.memory.service_providers, read).await
     }
 
     /// Whether an event revokes a token.

@@ -1,5 +1,7 @@
 //! From what a login names to what exists: domains, projects and users that are there and enabled.
 
+use std::sync::Arc;
+
 use archstone_model::{
     id::{DomainId, ProjectId},
     project::{Domain, Project},
@@ -16,10 +18,15 @@ impl Identity {
     /// The enabled domain that a login names; anything else is a failed login.
     pub(crate) async fn login_domain(&self, reference: &DomainReference) -> Result<Domain> {
         let domain = match reference {
-            DomainReference::Id(id) => self.store.domain(id).await,
-            DomainReference::Name(name) => self.store.domain_by_name(name).await,
+            DomainReference::Id(id) => {
+                let known = self.known_domain(id).await;
+                known.map(Arc::unwrap_or_clone)
+            }
+            DomainReference::Name(name) => {
+                self.store.domain_by_name(name).await.map_err(Error::from)
+            }
         }
-        .map_err(|error| Error::from(error).into_unauthenticated())?;
+        .map_err(Error::into_unauthenticated)?;
         if domain.enabled {
             Ok(domain)
         } else {
@@ -33,13 +40,17 @@ impl Identity {
     /// The enabled project, in an enabled domain, that a login names.
     pub(crate) async fn login_project(&self, reference: &ProjectReference) -> Result<ProjectRef> {
         let project = match reference {
-            ProjectReference::Id(id) => self.store.project(id).await,
+            ProjectReference::Id(id) => {
+                let known = self.known_project(id).await;
+                known.map(|known| known.0.clone())
+            }
             ProjectReference::Name { name, domain } => {
                 let domain = self.login_domain(domain).await?;
-                self.store.project_by_name(name, &domain.id).await
+                let found = self.store.project_by_name(name, &domain.id).await;
+                found.map_err(Error::from)
             }
         }
-        .map_err(|error| Error::from(error).into_unauthenticated())?;
+        .map_err(Error::into_unauthenticated)?;
         self.usable_project(project).await
     }
 
@@ -61,7 +72,7 @@ impl Identity {
         Ok(ProjectRef {
             id: project.id,
             name: project.name,
-            domain: domain.into(),
+            domain: (&domain).into(),
             is_domain: project.is_domain,
         })
     }
@@ -89,7 +100,7 @@ impl Identity {
             }
         };
         if user.enabled {
-            Ok((user, domain.into()))
+            Ok((user, (&domain).into()))
         } else {
             Err(Error::unauthenticated(format!(
                 "user {} is disabled",
@@ -117,11 +128,11 @@ impl Identity {
     }
 }
 
-impl From<Domain> for DomainRef {
-    fn from(domain: Domain) -> Self {
+impl From<&Domain> for DomainRef {
+    fn from(domain: &Domain) -> Self {
         Self {
-            id: domain.id,
-            name: domain.name,
+            id: domain.id.clone(),
+            name: domain.name.clone(),
         }
     }
 }

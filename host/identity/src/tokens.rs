@@ -353,29 +353,29 @@ impl Identity {
     }
 
     pub(crate) async fn token_domain(&self, id: &DomainId) -> Result<DomainRef> {
-        let domain = self.store.domain(id).await?;
+        let domain = self.known_domain(id).await?;
         if domain.enabled {
-            Ok(domain.into())
+            Ok(DomainRef::from(&*domain))
         } else {
             Err(no_token(format!("domain {id} is disabled")))
         }
     }
 
     pub(crate) async fn token_project(&self, id: &ProjectId) -> Result<(ProjectRef, Place)> {
-        let project = self.store.project(id).await?;
+        let known = self.known_project(id).await?;
+        let (project, place) = &*known;
         if !project.enabled {
             return Err(no_token(format!("project {id} is disabled")));
         }
         let domain = self.token_domain(&project.owning_domain()).await?;
-        let place = self.place_of(&project).await?;
         Ok((
             ProjectRef {
-                id: project.id,
-                name: project.name,
+                id: project.id.clone(),
+                name: project.name.clone(),
                 domain,
                 is_domain: project.is_domain,
             },
-            place,
+            place.clone(),
         ))
     }
 

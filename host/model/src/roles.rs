@@ -74,6 +74,15 @@ pub enum Place {
 }
 
 impl Place {
+    /// The target that is this place.
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Project { id, .. } => Target::Project(id.clone()),
+            Self::Domain(id) => Target::Domain(id.clone()),
+            Self::System => Target::System,
+        }
+    }
+
     /// Every target whose assignments may matter here.
     pub fn targets(&self) -> Vec<Target> {
         match self {

@@ -6,7 +6,7 @@ use archstone_model::{
     id::{GroupId, ProjectId, RoleId, UserId},
     project::{Project, ProjectFilter},
     role::{Actor, Assignment, AssignmentFilter, Target},
-    roles::RoleInference,
+    roles::{Place, RoleInference},
 };
 
 use super::{AssignmentQuery, EffectiveAssignment};
@@ -33,18 +33,32 @@ impl Identity {
         if let Some(project_id) = &query.project_id {
             self.store.project(project_id).await?;
         }
+        let places = match &targets {
+            Some(wanted) => self.places(wanted).await?,
+            None => None,
+        };
+        if let Some(places) = &places {
+            let above: HashSet<Target> = places.iter().flat_map(Place::targets).collect();
+            filter.targets.extend(above);
+        }
         let stored = self.store.assignments(&filter).await?;
         let mut direct = Vec::new();
         // Roles on the system are never among the effective ones, as in Keystone.
+        let wanted: Option<HashSet<Target>> = targets.map(|targets| targets.into_iter().collect());
         let mut below = Below::default();
         for assignment in stored
             .into_iter()
             .filter(|assignment| assignment.target != Target::System)
         {
+            if let Some(places) = &places {
+                let here = places.iter().filter(|place| place.receives(&assignment));
+                direct.extend(here.map(|place| EffectiveAssignment::on(place, &assignment)));
+                continue;
+            }
             below.learn(self, &assignment).await?;
             direct.extend(below.hand_down(assignment).filter(|effective| {
                 let target = &effective.assignment.target;
-                targets.as_ref().is_none_or(|all| all.contains(target))
+                wanted.as_ref().is_none_or(|all| all.contains(target))
             }));
         }
         let unknown: BTreeSet<GroupId> = direct
@@ -97,6 +111,48 @@ impl Identity {
                     .is_none_or(|inherited| effective.inherited_from.is_some() == inherited)
         });
         Ok(all)
+    }
+
+    /// What is above each of a few targets, so that only assignments are read that matter there.
+    /// `None` where it takes less to read all of them.
+    async fn places(&self, targets: &[Target]) -> Result<Option<Vec<Place>>> {
+        if targets.len() > FEW {
+            return Ok(None);
+        }
+        let mut places = Vec::new();
+        for target in targets {
+            places.push(match target {
+                Target::Project(id) => {
+                    let project = self.store.project(id).await?;
+                    // Nothing is handed down to what is a domain.
+                    if project.is_domain {
+                        return Ok(None);
+                    }
+                    self.place_of(&project).await?
+                }
+                Target::Domain(id) => Place::Domain(id.clone()),
+                Target::System => Place::System,
+            });
+        }
+        Ok(Some(places))
+    }
+}
+
+/// How many targets are looked at one by one.
+const FEW: usize = 20;
+
+impl EffectiveAssignment {
+    /// An assignment where a place receives it.
+    fn on(place: &Place, assignment: &Assignment) -> Self {
+        Self {
+            inherited_from: assignment.inherited.then(|| assignment.target.clone()),
+            via_group: None,
+            prior_role: None,
+            assignment: Assignment {
+                target: place.target(),
+                ..assignment.clone()
+            },
+        }
     }
 }
 

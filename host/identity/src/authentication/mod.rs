@@ -302,15 +302,15 @@ impl Identity {
         let (Some(project_id), None) = (&user.default_project_id, federation) else {
             return Ok(None);
         };
-        let Ok(project) = self.store.project(project_id).await else {
+        let Ok(known) = self.known_project(project_id).await else {
             return Ok(None);
         };
-        let place = self.place_of(&project).await?;
-        let Ok(project) = self.usable_project(project).await else {
+        let (project, place) = &*known;
+        let Ok(project) = self.usable_project(project.clone()).await else {
             return Ok(None);
         };
         let inference = self.inference().await?;
-        let roles = self.roles_in(&user.id, &[], &place, &inference).await?;
+        let roles = self.roles_in(&user.id, &[], place, &inference).await?;
         Ok((!roles.is_empty()).then(|| project.id.into_string()))
     }
 
