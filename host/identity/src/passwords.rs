@@ -27,6 +27,9 @@ const BCRYPT_MAX_LENGTH: usize = 72;
 /// scrypt's cost, which Keystone does not let an operator choose.
 const SCRYPT_LOG_N: u8 = 16;
 
+/// How much less urgent than everything else hashing is, as `nice` counts.
+const NICENESS: i32 = 10;
+
 /// What a caller is told to wait when all hashing threads are busy and the queue is full.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -81,12 +84,11 @@ pub struct HashOptions {
 
 impl Default for HashOptions {
     fn default() -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             algorithm: HashAlgorithm::Bcrypt { cost: 12 },
             max_length: 4096,
             strict: false,
-            threads: NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN),
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             queue: 64,
         }
     }
@@ -117,6 +119,7 @@ impl PasswordHasher {
             thread::Builder::new()
                 .name(format!("passwords-{number}"))
                 .spawn(move || {
+                    give_way();
                     loop {
                         // A panic while waiting cannot leave the queue half changed.
                         let job = {
@@ -202,6 +205,13 @@ impl PasswordHasher {
 }
 
 /// The bytes of a password that take part in hashing.
+/// Lets every other thread of the server go first. On Linux, where priorities are of threads.
+fn give_way() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "passwords are hashed at the priority of everything else");
+    }
+}
+
 fn usable(options: &HashOptions, password: &Secret) -> Result<Zeroizing<Vec<u8>>> {
     let max_length = match options.algorithm {
         HashAlgorithm::Bcrypt { .. } => options.max_length.min(BCRYPT_MAX_LENGTH),
