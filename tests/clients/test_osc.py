@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 from cryptography.hazmat.primitives import serialization
 
@@ -43,7 +44,9 @@ class Osc:
 
     def know(self, name, auth_type, **auth):
         auth = {"auth_url": self.server.base, **auth}
-        self.clouds[name] = {"auth_type": auth_type, "auth": auth, "region_name": "RegionOne", "interface": "public"}
+        cloud = {"auth_type": auth_type, "auth": auth, "region_name": "RegionOne", "interface": "public"}
+        self.clouds[name] = cloud
+        self.clouds[f"{name}-v4"] = {**cloud, "identity_endpoint_override": f"{self.server.base}/v4/"}
         (self.directory / "clouds.yaml").write_text(yaml.safe_dump({"clouds": self.clouds}))
 
     def run(self, cloud, *words):
@@ -106,6 +109,9 @@ def osc(server, acme, tmp_path_factory):
         user_domain_id=acme.id,
         domain_id=acme.id,
     )
+    # `osc` 0.13 asks `/v4` for no password, and once it has logged in asks for no version, so that it
+    # takes `/v3`: it logs in there, keeps the token, and is then led to `/v4`.
+    osc("manager", "identity", "user", "list")
     return osc
 
 
@@ -118,7 +124,8 @@ def ci():
 def keys(ci):
     subject = serialization.PublicFormat.SubjectPublicKeyInfo
     pem = ci.key.public_key().public_bytes(serialization.Encoding.PEM, subject).decode()
-    return ("--bound-issuer", ci.ISSUER, "--jwt-validation-pubkeys", pem)
+    # PEM begins with dashes, as options do.
+    return ("--bound-issuer", ci.ISSUER, f"--jwt-validation-pubkeys={pem}")
 
 
 def test_v4_is_announced_where_the_operator_says_so(server, start):
@@ -133,25 +140,43 @@ def test_a_password_and_the_api_of_keystone(osc):
 
 
 def test_identity_providers(osc, acme, keys):
-    made = osc("manager", *V4, "create", "--name", "runners", "--domain-id", acme.id, *keys)
+    made = osc("manager-v4", *V4, "create", "--name", "runners", "--domain-id", acme.id, *keys)
     assert made["name"] == "runners" and made["domain_id"] == acme.id and made["enabled"] is True
-    assert made["id"] in [one["id"] for one in osc("manager", *V4, "list")]
-    assert osc("manager", *V4, "show", made["id"])["bound_issuer"] == made["bound_issuer"]
-    changed = osc("manager", *V4, "set", made["id"], "--name", "renamed", "--enabled", "false")
+    assert made["id"] in [one["id"] for one in osc("manager-v4", *V4, "list")]
+    assert osc("manager-v4", *V4, "show", made["id"])["bound_issuer"] == made["bound_issuer"]
+    changed = osc("manager-v4", *V4, "set", made["id"], "--name", "renamed", "--enabled", "false")
     assert changed == {**made, "name": "renamed", "enabled": False}
-    refused = osc.run("manager", *V4, "create", "--name", "late", "--oidc-client-secret", "s", *keys)
+    refused = osc.run("manager-v4", *V4, "create", "--name", "late", "--oidc-client-secret", "s", *keys)
     assert refused.returncode != 0 and "oidc_client_secret" in refused.stdout + refused.stderr
-    osc("manager", *V4, "delete", made["id"])
-    assert made["id"] not in [one["id"] for one in osc("manager", *V4, "list")]
+    osc("manager-v4", *V4, "delete", made["id"])
+    assert made["id"] not in [one["id"] for one in osc("manager-v4", *V4, "list")]
+
+
+def mapped(osc, keys, name):
+    """An identity provider with a mapping, which `osc` 0.13 has no command for."""
+    idp = osc("manager-v4", *V4, "create", "--name", name, "--default-mapping-name", "jobs", *keys)
+    mapping = {"mapping": {"name": "jobs", "idp_id": idp["id"], **MAPPING}}
+    mappings = f"{osc.server.base}/v4/federation/mappings"
+    osc("manager-v4", "api", "identity", mappings, "--method", "post", "--body", json.dumps(mapping))
+    shown = osc("manager-v4", "api", "identity", f"{mappings}/{idp['id']}")["mapping"]
+    assert shown["bound_claims"] == MAPPING["bound_claims"] and shown["type"] == "jwt"
+    return idp["id"]
+
+
+def test_a_mapping_lets_jobs_in(osc, acme, ci, keys):
+    idp = mapped(osc, keys, "mapped")
+    url = f"{osc.server.base}/v4/federation/identity_providers/{idp}/jwt"
+    for claims, status in (({}, 201), ({"repository": "x/y"}, 401)):
+        headers = {"Authorization": f"Bearer {ci.token(**claims)}", "openstack-mapping": "jobs"}
+        assert requests.post(url, headers=headers, timeout=60).status_code == status
 
 
 def test_a_job_logs_in(osc, acme, ci, keys):
-    idp = osc("manager", *V4, "create", "--name", "ci", "--default-mapping-name", "jobs", *keys)
-    mapping = {"mapping": {"name": "jobs", "idp_id": idp["id"], **MAPPING}}
-    path = ("api", "identity", f"{osc.server.base}/v4/federation/mappings")
-    osc("manager", *path, "--method", "post", "--body", json.dumps(mapping))
-    osc.know("job", "v4jwt", identity_provider=idp["id"], attribute_mapping_name="jobs", jwt=ci.token())
-    token = osc.run("job", "auth", "show")
-    assert token.returncode == 0 and "acme/engine" in token.stdout, token.stdout + token.stderr
-    osc.know("stranger", "v4jwt", identity_provider=idp["id"], attribute_mapping_name="jobs", jwt=ci.token(repository="x/y"))
+    idp = mapped(osc, keys, "ci")
+    osc.know("job", "v4jwt", identity_provider=idp, attribute_mapping_name="jobs", jwt=ci.token())
+    shown = osc.run("job", "auth", "show")
+    if "is not a supported type" in shown.stderr:
+        pytest.skip("this osc was linked without its plugin for v4jwt, as 0.13.8 is")
+    assert shown.returncode == 0 and "acme/engine" in shown.stdout, shown.stdout + shown.stderr
+    osc.know("stranger", "v4jwt", identity_provider=idp, attribute_mapping_name="jobs", jwt=ci.token(repository="x/y"))
     assert osc.run("stranger", "auth", "show").returncode != 0
