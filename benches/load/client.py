@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 import socket
 import statistics
 
@@ -44,6 +45,9 @@ class Client:
             body = json.dumps(body)
             headers["Content-Type"] = "application/json"
         try:
+            if self.connection.sock is not None and select.select([self.connection.sock], [], [], 0)[0]:
+                # The server has closed it, while nothing was asked: no answer is lost.
+                self.connection.close()
             if self.connection.sock is None:
                 self.connection.connect()
                 self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
