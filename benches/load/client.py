@@ -33,9 +33,10 @@ class Answer:
 class Client:
     """One connection that is kept, and opened again when it was lost."""
 
-    def __init__(self, port, token=None, timeout_s=40):
+    def __init__(self, port, token=None, timeout_s=40, address=""):
+        """`address` is where it comes from: any of 127.0.0.0/8."""
         self.port, self.token = port, token
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout_s, (address, 0))
 
     def ask(self, method, path, body=None, **headers):
         """The answer, or Broken. `X_Auth_Token=None` leaves the client's own token out."""
