@@ -44,8 +44,8 @@ NODE_WINDOW_S, DATABASE_WINDOW_S = 5.0, 5.0 + 4 * SUSPECT_AFTER_S
 class OnGalera:
     title = "Galera, three nodes"
 
-    def __init__(self):
-        self.cluster = Galera(MEMBERS).start()
+    def __init__(self, arguments):
+        self.cluster = Galera(MEMBERS, arguments.sync_wait).start()
 
     def connections(self):
         return self.cluster.fresh()
@@ -68,7 +68,7 @@ class OnGalera:
 class OnPostgres:
     title = "PostgreSQL, one server"
 
-    def __init__(self):
+    def __init__(self, _arguments):
         self.server = PostgreSql(durable=True).start()
 
     def connections(self):
@@ -281,6 +281,7 @@ def main():
     parser.add_argument("--archstone", type=pathlib.Path, default=REPOSITORY / "target/release/archstone")
     parser.add_argument("--database", choices=[*KINDS, "both"], default="both")
     parser.add_argument("--only", nargs="+", choices=list(PHASES), default=list(PHASES), metavar="PHASE", help=", ".join(PHASES))
+    parser.add_argument("--sync-wait", type=int, default=0, metavar="N", help="Galera's wsrep_sync_wait")
     parser.add_argument("--keep", action="store_true", help="keep the nodes' directories and say where they are")
     parser.add_argument("--limit", type=int, default=360, metavar="SECONDS", help="when to give up")
     parser.add_argument("--write", action="store_true", help="put the report in docs/performance.md")
@@ -292,7 +293,7 @@ def main():
         with bounded(arguments.limit):
             for kind in KINDS if arguments.database == "both" else [arguments.database]:
                 report.title(f"On {KINDS[kind].title}")
-                measure(KINDS[kind](), report, arguments)
+                measure(KINDS[kind](arguments), report, arguments)
     except OutOfTime as late:
         report.check("the run ends in time", False, late)
     return report.end("cluster", arguments.write)

@@ -7,7 +7,7 @@ from load import federated
 from load.client import Broken, Client
 from load.facts import BOUND_S
 
-TRIES = 10
+TRIES, AT_ONCE = 10, 200
 #: What the configuration of connectors and plugins may take.
 PLUGIN_BOUND_S = 2.0
 
@@ -196,3 +196,13 @@ def spread(bench):
     bench.report.add("From the answer to the change until the last old answer began, over all nodes.")
     bench.report.table(["change", "tries", "with an old answer", "longest ms", "bound ms"], rows)
     bench.report.none("all nodes know within the bound", beyond)
+    behind = sum(not used_at_once(bench, number) for number in range(AT_ONCE))
+    bench.report.note(f"of {AT_ONCE} users that one node made, another did not know {behind} when it was asked at once")
+
+
+def used_at_once(bench, number):
+    """Whether another node than the one that made a user can work with them."""
+    body = {"user": {"name": f"fresh-{time.monotonic_ns()}"}}
+    user = bench.do("POST", "/v3/users", body, number % len(bench.ports)).json["user"]["id"]
+    other = bench.clients[(number + 1) % len(bench.ports)]
+    return other.ask("PUT", bench.grant(user)).status == 204

@@ -153,7 +153,7 @@ class Worker(threading.Thread):
         self.users.append(user)
         try:
             user.member.now = False
-            self.write("grant", "PUT", self.grant(user), changes=[(user.member, True)])
+            self.first_grant(user)
             if self.place.totp and self.made % 3 == 0:
                 secret = secrets.token_bytes(20)
                 told = {"user_id": user.id, "type": "totp", "blob": base64.b32encode(secret).decode()}
@@ -161,6 +161,19 @@ class Worker(threading.Thread):
                 user.totp = secret
         except Unknown:
             self.leave(user)
+
+    def first_grant(self, user):
+        """Another node than the one that made the user may not know them yet."""
+        made_at = time.monotonic()
+        while True:
+            known = time.monotonic() - made_at > BOUND_S
+            expected = (204,) if known else (204, 404)
+            answer = self.write("grant", "PUT", self.grant(user), expected=expected)
+            if answer.status == 204:
+                user.member = Fact(True)
+                return
+            self.journal.say_late("grant to a new user", max(0.001, answer.asked_at - made_at))
+            self.stopping.wait(0.02)
 
     def grant(self, user):
         return f"/v3/projects/{self.place.project}/users/{user.id}/roles/{self.place.role}"
