@@ -189,6 +189,10 @@ impl PasswordHasher {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move || {
+            // Who went away while waiting costs no hash.
+            if answer.is_closed() {
+                return;
+            }
             // Nobody listens any more where the client has gone.
             let _ = answer.send(work());
         });

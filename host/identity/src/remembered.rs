@@ -52,10 +52,13 @@ const TIDY_EVERY: Duration = Duration::from_secs(3600);
 
 /// How much older than the newest known event one may be that is not known yet: other nodes stamp their
 /// events with their own clocks.
-const LATEST_EVENT: TimeDelta = TimeDelta::minutes(5);
+const LATEST_EVENT: TimeDelta = TimeDelta::seconds(30);
 
 /// How long revocations are added to those that are known before all are read anew.
 const READ_ALL_EVERY: TimeDelta = TimeDelta::minutes(5);
+
+/// How many revocations are added to those that are known before all are read anew.
+const MOST_ADDED: usize = 500;
 
 /// SHA-256 of a token: what is remembered under it cannot be used as a token.
 type Digest = [u8; 32];
@@ -376,7 +379,10 @@ impl Identity {
             return Ok(known);
         }
         let now = self.now();
-        let known = match before.filter(|known| now - known.read_at < READ_ALL_EVERY) {
+        let is_young = |known: &Arc<KnownRevocations>| {
+            now - known.read_at < READ_ALL_EVERY && known.new.len() < MOST_ADDED
+        };
+        let known = match before.filter(is_young) {
             Some(known) => KnownRevocations {
                 at,
                 read_at: known.read_at,

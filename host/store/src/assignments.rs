@@ -6,7 +6,7 @@ use archstone_model::{
 };
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
-use crate::{Error, Result, Store, database::Session, row::Row, write};
+use crate::{Error, Result, Store, database::Session, id_mapping::nothing_new, row::Row, write};
 
 impl Store {
     /// Stored assignments; nothing is expanded here.
@@ -44,6 +44,8 @@ impl Store {
                         assignment.role_id.as_str().into(),
                         assignment.inherited.into(),
                     ])
+                    // Somebody else may be granting the same now.
+                    .on_conflict(nothing_new(tx.dialect(), "role_id"))
                     .to_owned();
                 tx.execute(&insert).await?;
             }

@@ -77,7 +77,7 @@ impl Store {
                     .into_table("id_mapping")
                     .columns(["public_id", "domain_id", "local_id", "entity_type"])
                     // Somebody else may have seen the same entry in this moment.
-                    .on_conflict(nothing_new(tx.dialect()));
+                    .on_conflict(nothing_new(tx.dialect(), "public_id"));
                 for local_id in batch {
                     insert.values_panic([
                         made(local_id).into(),
@@ -220,11 +220,11 @@ async fn insert(tx: &mut Session, user: &User, now: DateTime<Utc>) -> Result<()>
 }
 
 /// Leaves a row that is there as it is.
-fn nothing_new(dialect: Dialect) -> OnConflict {
+pub(crate) fn nothing_new(dialect: Dialect, column: &'static str) -> OnConflict {
     let mut conflict = OnConflict::new();
     match dialect {
         // It has no way to do nothing, but can put in what is there.
-        Dialect::MySql => conflict.do_nothing_on(["public_id"]),
+        Dialect::MySql => conflict.do_nothing_on([column]),
         Dialect::Sqlite | Dialect::Postgres => conflict.do_nothing(),
     };
     conflict
