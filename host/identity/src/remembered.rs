@@ -129,6 +129,8 @@ struct KnownRevocations {
     read_at: DateTime<Utc>,
     old: Arc<RevocationIndex>,
     new: RevocationIndex,
+    /// How many events `new` has.
+    added: usize,
 }
 
 /// Something that is the same for everybody, as it was at a point in history.
@@ -380,31 +382,30 @@ impl Identity {
         }
         let now = self.now();
         let is_young = |known: &Arc<KnownRevocations>| {
-            now - known.read_at < READ_ALL_EVERY && known.new.len() < MOST_ADDED
+            now - known.read_at < READ_ALL_EVERY && known.added < MOST_ADDED
         };
-        let known = match before.filter(is_young) {
+        let young = before.filter(is_young);
+        let since = young.as_ref().map(|known| known.read_at - LATEST_EVENT);
+        let read = self.store.revocations(since).await?;
+        let known = match young {
             Some(known) => KnownRevocations {
                 at,
                 read_at: known.read_at,
                 old: Arc::clone(&known.old),
-                new: self
-                    .revocations_since(Some(known.read_at - LATEST_EVENT))
-                    .await?,
+                added: read.len(),
+                new: read.into_iter().collect(),
             },
             None => KnownRevocations {
                 at,
                 read_at: now,
-                old: Arc::new(self.revocations_since(None).await?),
+                old: Arc::new(read.into_iter().collect()),
+                added: 0,
                 new: RevocationIndex::default(),
             },
         };
         let known = Arc::new(known);
         self.memory.revocations.store(Some(Arc::clone(&known)));
         Ok(known)
-    }
-
-    async fn revocations_since(&self, since: Option<DateTime<Utc>>) -> Result<RevocationIndex> {
-        Ok(self.store.revocations(since).await?.into_iter().collect())
     }
 
     /// Looks for changes of other nodes for as long as it is polled. Without it nothing is remembered.

@@ -150,18 +150,6 @@ pub struct RevocationIndex {
 }
 
 impl RevocationIndex {
-    /// How many events there are.
-    pub fn len(&self) -> usize {
-        let of_all =
-            |events: &HashMap<String, Vec<_>>| events.values().map(Vec::len).sum::<usize>();
-        let of_users: usize = self.by_user.values().map(Vec::len).sum();
-        of_all(&self.by_audit_id) + of_all(&self.by_audit_chain_id) + of_users + self.others.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Whether any event revokes that token.
     pub fn revokes(&self, token: &RevocationSubject<'_>) -> bool {
         let users = [Some(token.user_id), token.trustor_id, token.trustee_id];
