@@ -266,13 +266,8 @@ def measure(kind, report, arguments):
                     report.check(f"{phase}: no request failed", False, failed)
                 print(f"{phase}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     finally:
-        if nodes and arguments.keep:
-            print(f"kept: {directory}", file=sys.stderr)
-            for one in nodes.all:
-                one.kill()
-        elif nodes:
-            nodes.stop()
-            directory.rmdir()
+        if nodes:
+            nodes.end(arguments.keep)
         kind.stop()
 
 

@@ -253,13 +253,8 @@ def main():
                     raise AssertionError("the nodes have one database")
                 soak(Bench(database, nodes.start()), report, seconds, arguments.write)
             finally:
-                if nodes and arguments.keep:
-                    print(f"kept: {directory}", file=sys.stderr)
-                    for one in nodes.all:
-                        one.kill()
-                elif nodes:
-                    nodes.stop()
-                    directory.rmdir()
+                if nodes:
+                    nodes.end(arguments.keep)
                 database.stop()
     except OutOfTime as late:
         report.check("the run ends in time", False, late)

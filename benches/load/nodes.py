@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -47,6 +48,16 @@ class Nodes:
         for node in self.all:
             node.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def end(self, keep):
+        """Stops the nodes and removes the directory that theirs are in, or kills them and says where it is kept."""
+        if keep:
+            print(f"kept: {self.directory.parent}", file=sys.stderr)
+            for node in self.all:
+                node.kill()
+        else:
+            self.stop()
+            self.directory.parent.rmdir()
 
     def __enter__(self):
         try:

@@ -19,9 +19,6 @@ pub(super) fn directories(source: &Source) -> Result<DirectoryOptions> {
     let chosen = |option, default| source.bool("identity", option, default);
     let from_database = chosen("domain_configurations_from_database", false)?;
     let files = source.path("identity", "domain_config_dir")?;
-    let remembers = source.bool("cache", "enabled", true)? && chosen("caching", true)?;
-    let cached: Option<u64> = source.integer("identity", "cache_time", 0..)?;
-    let cached = cached.map_or(REMEMBERED_FOR, Duration::from_secs);
     Ok(DirectoryOptions {
         source: match (
             chosen("domain_specific_drivers_enabled", false)?,
@@ -34,10 +31,7 @@ pub(super) fn directories(source: &Source) -> Result<DirectoryOptions> {
                 ConfigSource::Files(domains(&directory)?)
             }
         },
-        remembered_for: match remembers {
-            true => cached.min(REMEMBERED_FOR),
-            false => Duration::ZERO,
-        },
+        remembered_for: source.remembered_for("identity", REMEMBERED_FOR, REMEMBERED_FOR)?,
     })
 }
 

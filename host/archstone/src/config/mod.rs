@@ -157,15 +157,9 @@ impl Config {
 /// How long a valid token is remembered, as long as nothing is known to have changed.
 fn remembered_for(source: &Source) -> Result<Duration> {
     const AT_MOST: Duration = Duration::from_secs(60);
-    let remembers =
-        source.bool("cache", "enabled", true)? && source.bool("token", "caching", true)?;
-    let of_tokens: Option<u64> = source.integer("token", "cache_time", 0..)?;
     let of_all: Option<u64> = source.integer("cache", "expiration_time", 0..)?;
-    let asked_for = of_tokens.or(of_all).map_or(AT_MOST, Duration::from_secs);
-    Ok(match remembers {
-        true => asked_for.min(AT_MOST),
-        false => Duration::ZERO,
-    })
+    let usual = of_all.map_or(AT_MOST, Duration::from_secs);
+    source.remembered_for("token", usual, AT_MOST)
 }
 
 /// How many failed logins a minute are borne.

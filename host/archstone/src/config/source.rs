@@ -7,6 +7,7 @@ use std::{
     ops::RangeBounds,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::TimeDelta;
@@ -189,6 +190,24 @@ impl Source {
         // No longer than 68 years: a time so far ahead can still be written down.
         let seconds: Option<i64> = self.integer(section, option, 0..=i64::from(i32::MAX))?;
         Ok(seconds.map_or(default, TimeDelta::seconds))
+    }
+
+    /// How long a section's answers are remembered, which `[cache] enabled` and the section's `caching`
+    /// and `cache_time` say: zero for not at all.
+    pub(super) fn remembered_for(
+        &self,
+        section: &str,
+        usual: Duration,
+        at_most: Duration,
+    ) -> Result<Duration> {
+        let remembers =
+            self.bool("cache", "enabled", true)? && self.bool(section, "caching", true)?;
+        let given: Option<u64> = self.integer(section, "cache_time", 0..)?;
+        let asked_for = given.map_or(usual, Duration::from_secs);
+        Ok(match remembers {
+            true => asked_for.min(at_most),
+            false => Duration::ZERO,
+        })
     }
 
     /// One of a few words, with what each one stands for.
