@@ -26,7 +26,8 @@ use crate::{
     query::{Comparisons, Filters, ListQuery, Name, Paging},
     resource::{Envelope, List, Resource},
     time::iso_without_zone,
-    users::{self, UserQuery, UserView},
+    user_view::UserView,
+    users::{self, UserQuery},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -43,6 +43,7 @@ mod service_providers;
 mod time;
 mod token_body;
 mod trusts;
+mod user_view;
 mod users;
 mod v4;
 mod versions;

@@ -9,7 +9,10 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, SerializeMap},
+};
 use serde_json::json;
 use utoipa::{
     __dev::ComposeSchema,
@@ -31,6 +34,25 @@ pub(crate) trait Resource: Serialize + ToSchema {
     const ONE: &'static str;
     /// What many are under.
     const MANY: &'static str;
+
+    /// Whether no attribute outside the schema has a name of one in it, so that it can be written as it
+    /// is. Else the schema's has to take the place of the other. To say so makes long lists quick.
+    fn has_unique_names(&self) -> bool {
+        false
+    }
+}
+
+/// One of many, each name once.
+struct Entry<'a, T>(&'a T);
+
+impl<T: Resource> Serialize for Entry<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.has_unique_names() {
+            return self.0.serialize(serializer);
+        }
+        let merged = serde_json::to_value(self.0).map_err(S::Error::custom)?;
+        merged.serialize(serializer)
+    }
 }
 
 /// The body that shows one resource.
@@ -110,11 +132,20 @@ impl<T: Resource> IntoResponse for Envelope<T> {
 
 impl<T: Resource> IntoResponse for List<T> {
     fn into_response(self) -> Response {
-        let mut body = json!({ T::MANY: self.entries, "links": self.links });
+        Json(self).into_response()
+    }
+}
+
+impl<T: Resource> Serialize for List<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entries: Vec<_> = self.entries.iter().map(Entry).collect();
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry(T::MANY, &entries)?;
+        body.serialize_entry("links", &self.links)?;
         if self.is_truncated {
-            body["truncated"] = json!(true);
+            body.serialize_entry("truncated", &true)?;
         }
-        Json(body).into_response()
+        body.end()
     }
 }
 

@@ -32,7 +32,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use moka::sync::Cache;
 
-use crate::{Identity, Result, caller, subject::ValidToken};
+use crate::{Identity, Result, caller, known_users::KnownUsers, subject::ValidToken};
 
 /// How much may be remembered, in bytes, about.
 const CAPACITY: u64 = 48 * 1024 * 1024;
@@ -166,6 +166,7 @@ pub(crate) struct Memory {
     service_providers: Slot<Vec<ServiceProvider>>,
     domains: Slots<DomainId, Domain>,
     projects: Slots<ProjectId, (Project, Place)>,
+    pub(crate) users: KnownUsers,
     tokens: Cache<Digest, Arc<Remembered>>,
     revocations: ArcSwapOption<KnownRevocations>,
     reading: tokio::sync::Mutex<()>,
@@ -190,10 +191,16 @@ impl Memory {
             service_providers: Slot::empty(),
             domains: Cache::new(MOST_PLACES),
             projects: Cache::new(MOST_PLACES),
+            users: KnownUsers::default(),
             revocations: ArcSwapOption::empty(),
             reading: tokio::sync::Mutex::default(),
             longest,
         }
+    }
+
+    /// How long anything is remembered at most.
+    pub(crate) fn longest(&self) -> Duration {
+        self.longest
     }
 
     /// Forgets every token.

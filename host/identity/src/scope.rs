@@ -78,11 +78,14 @@ impl Identity {
     }
 
     /// The enabled user, in an enabled domain, that a login names.
-    pub(crate) async fn login_user(&self, reference: &UserReference) -> Result<(User, DomainRef)> {
+    pub(crate) async fn login_user(
+        &self,
+        reference: &UserReference,
+    ) -> Result<(Arc<User>, DomainRef)> {
         let (user, domain) = match reference {
             UserReference::Id(id) => {
                 let user = self
-                    .find_user(id)
+                    .known_user(id)
                     .await
                     .map_err(Error::into_unauthenticated)?;
                 let domain = self
@@ -96,7 +99,7 @@ impl Identity {
                     .find_user_by_name(name, &domain.id)
                     .await
                     .map_err(Error::into_unauthenticated)?;
-                (user, domain)
+                (Arc::new(user), domain)
             }
         };
         if user.enabled {
@@ -138,11 +141,11 @@ impl From<&Domain> for DomainRef {
 }
 
 impl UserRef {
-    pub(crate) fn new(user: User, domain: DomainRef) -> Self {
+    pub(crate) fn new(user: &User, domain: DomainRef) -> Self {
         let changes_elsewhere = user.kind != UserKind::Local || !user.federated.is_empty();
         Self {
-            id: user.id,
-            name: user.name,
+            id: user.id.clone(),
+            name: user.name.clone(),
             changes_elsewhere,
             domain,
             password_expires_at: user.password_expires_at,

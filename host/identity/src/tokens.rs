@@ -344,12 +344,12 @@ impl Identity {
     }
 
     pub(crate) async fn token_user(&self, id: &UserId) -> Result<UserRef> {
-        let user = self.find_user(id).await?;
+        let user = self.known_user(id).await?;
         if !self.compliance.is_enabled(&user, self.now()) {
             return Err(no_token(format!("user {id} is disabled")));
         }
         let domain = self.token_domain(&user.domain_id).await?;
-        Ok(UserRef::new(user, domain))
+        Ok(UserRef::new(&user, domain))
     }
 
     pub(crate) async fn token_domain(&self, id: &DomainId) -> Result<DomainRef> {

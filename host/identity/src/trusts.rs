@@ -295,7 +295,7 @@ impl Identity {
         if !self.compliance.is_enabled(&user, self.now()) {
             return Err(Error::forbidden(format!("trustor {id} is disabled")));
         }
-        Ok(UserRef::new(user, domain))
+        Ok(UserRef::new(&user, domain))
     }
 
     async fn unspent_trust(&self, id: &TrustId) -> Result<Trust> {

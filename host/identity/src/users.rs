@@ -84,7 +84,7 @@ impl Identity {
             Some(directory) => self.users_of_directory(&directory, &filter).await?,
             None => {
                 filter.page = self.page_of(filter.page, None);
-                let found = self.store.users(&filter).await?;
+                let found = self.current_users(&filter).await?;
                 Listing::within(&filter.page, found)
             }
         };

@@ -66,6 +66,8 @@ pub(crate) struct Changes {
     /// When the last look that succeeded began, in milliseconds after the start; 0 before the first.
     looked_at: AtomicU64,
     seen: Mutex<Option<(Seen, [u64; 2])>>,
+    /// When the last look that succeeded began. Held while one looks.
+    looking: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Changes {
@@ -77,6 +79,7 @@ impl Changes {
             committed: [AtomicU64::new(0), AtomicU64::new(0)],
             looked_at: AtomicU64::new(0),
             seen: Mutex::new(None),
+            looking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -169,11 +172,30 @@ impl Store {
 
     /// Looks for changes of other nodes. To be called well more often than [`LONGEST_UNSEEN`].
     pub async fn look_for_changes(&self) -> Result<()> {
+        let asked = Instant::now();
+        let mut last = self.changes.looking.lock().await;
+        // Many who wait are served by the first look that begins after they asked.
+        if last.is_some_and(|began| began >= asked) {
+            return Ok(());
+        }
         let began = Instant::now();
         let before = self.changes.commits();
         let found = self.read_changes().await?;
         self.changes.take_up(found, before, began);
+        *last = Some(began);
         Ok(())
+    }
+
+    /// The newest point in history that there is, whichever node made it. `None` where
+    /// [`generation`](Self::generation) is.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn newest_generation(&self) -> Result<Option<Generation>> {
+        if self.generation().is_some() {
+            self.look_for_changes().await?;
+        }
+        Ok(self.generation())
     }
 
     async fn read_changes(&self) -> Result<Seen> {

@@ -16,7 +16,8 @@ use crate::{
     error::OnDuplicate,
     extra::{json, time},
     groups,
-    users::{add_federated, load_one},
+    user_queries::load_one,
+    users::add_federated,
     write,
 };
 
@@ -32,10 +33,10 @@ impl Store {
             let known = owner(tx, &login.account).await?;
             let user_id = match &known {
                 Some((user_id, name)) => {
-                    if *name != login.account.display_name {
+                    let is_news = refresh(tx, user_id, login).await?;
+                    if is_news || *name != login.account.display_name {
                         touches = Touches::Tokens;
                     }
-                    refresh(tx, user_id, login).await?;
                     user_id.clone()
                 }
                 None => {
@@ -151,7 +152,8 @@ async fn create(tx: &mut Session, login: &FederatedLogin) -> Result<()> {
     .await
 }
 
-async fn refresh(tx: &mut Session, user_id: &UserId, login: &FederatedLogin) -> Result<()> {
+/// Takes up the name and the address that the provider says now; says whether the address is news.
+async fn refresh(tx: &mut Session, user_id: &UserId, login: &FederatedLogin) -> Result<bool> {
     let FederatedAccount {
         idp_id,
         protocol_id,
@@ -167,16 +169,21 @@ async fn refresh(tx: &mut Session, user_id: &UserId, login: &FederatedLogin) -> 
         .to_owned();
     tx.execute(&update).await?;
     if let Some(email) = &login.email {
-        let mut extra = load_one(tx, user_id).await?.extra;
+        let before = load_one(tx, user_id).await?.extra;
+        let mut extra = before.clone();
         extra.extend(attributes(Some(email)));
+        if extra == before {
+            return Ok(false);
+        }
         let update = Query::update()
             .table("user")
             .value("extra", json(&extra))
             .and_where(Expr::col("id").eq(user_id.as_str()))
             .to_owned();
         tx.execute(&update).await?;
+        return Ok(true);
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Keeps the user in exactly these groups by this provider's word; says whether that is news.

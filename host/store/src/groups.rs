@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use archstone_model::{
     entity::Entity,
     id::{DomainId, GroupId, UserId},
-    user::{Group, GroupFilter, GroupKind, GroupPatch, User, UserFilter},
+    user::{Group, GroupFilter, GroupKind, GroupPatch},
 };
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
@@ -17,7 +17,7 @@ use crate::{
     extra::json,
     filter::{by_name, by_page},
     row::Row,
-    users::{self, delete_where},
+    users::delete_where,
     write,
 };
 
@@ -178,23 +178,6 @@ impl Store {
             .and_where(Expr::col(("user_group_membership", "user_id")).eq(user_id.as_str()));
         by_page(&mut query, ("group", "id"), &Default::default());
         session.fetch_all(&query).await?.iter().map(read).collect()
-    }
-
-    /// The members of a group, in id order.
-    pub async fn users_of_group(&self, id: &GroupId, filter: &UserFilter) -> Result<Vec<User>> {
-        let mut session = self.db.session().await?;
-        let mut query = users::select_users();
-        query
-            .join(
-                JoinType::InnerJoin,
-                "user_group_membership",
-                Expr::col(("user_group_membership", "user_id")).equals(("user", "id")),
-            )
-            .and_where(Expr::col(("user_group_membership", "group_id")).eq(id.as_str()));
-        users::narrow(&mut query, filter, &session);
-        let mut members = users::load(&mut session, &query).await?;
-        self.keep_exact(&mut members, &filter.names, |user| &user.name);
-        Ok(members)
     }
 
     /// The ids of the members of each of these groups, in id order. Groups without any are left out.

@@ -36,6 +36,7 @@ mod sealed;
 mod service_providers;
 mod trusts;
 mod url;
+mod user_queries;
 mod users;
 
 use std::sync::Arc;

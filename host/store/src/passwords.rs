@@ -12,7 +12,7 @@ use crate::{
     changes::Touches,
     database::Session,
     extra::{opt_time, time},
-    users::load_one,
+    user_queries::load_one,
     write,
 };
 

@@ -1,69 +1,26 @@
-//! Users: `user`, `local_user`, `nonlocal_user`, `federated_user` and `user_option`.
-
-use std::collections::HashMap;
+//! Writing users: `user`, `local_user`, `nonlocal_user`, `federated_user` and `user_option`.
 
 use archstone_model::{
     entity::Entity,
     id::{DomainId, UserId},
-    listing::Comparison,
-    user::{
-        FederatedAccount, NewPassword, NewUser, TimeComparison, User, UserFilter, UserKind,
-        UserOptions, UserPatch,
-    },
+    user::{FederatedAccount, NewPassword, NewUser, User, UserKind, UserOptions, UserPatch},
 };
 use chrono::{NaiveDate, Utc};
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement, Value};
+use sea_query::{Expr, ExprTrait, Query};
 
 use crate::{
-    BATCH, Error, Result, Store,
+    Error, Result, Store,
     changes::Touches,
     database::Session,
     error::OnDuplicate,
-    extra::{json, read_user_option, time, user_option_rows},
-    filter::{by_name, by_page},
+    extra::{json, time, user_option_rows},
     passwords::{add_password, clear_failures},
-    row::Row,
     trusts::delete_trusts_of,
+    user_queries::load_one,
     write,
 };
 
 impl Store {
-    /// # Errors
-    /// `NotFound`.
-    pub async fn user(&self, id: &UserId) -> Result<User> {
-        let mut session = self.db.session().await?;
-        load_one(&mut session, id).await
-    }
-
-    /// The local or nonlocal user with this name in this domain.
-    pub async fn user_by_name(&self, name: &str, domain_id: &DomainId) -> Result<User> {
-        let mut session = self.db.session().await?;
-        for table in ["local_user", "nonlocal_user"] {
-            let query = Query::select()
-                .columns(["user_id", "name"])
-                .from(table)
-                .and_where(Expr::col("name").eq(name))
-                .and_where(Expr::col("domain_id").eq(domain_id.as_str()))
-                .to_owned();
-            if let Some(row) = session.fetch_optional(&query).await?
-                && self.is_named(&row.text("name")?, name)
-            {
-                return load_one(&mut session, &UserId::from(row.text("user_id")?)).await;
-            }
-        }
-        Err(Error::not_found(Entity::User, name))
-    }
-
-    /// Users in id order.
-    pub async fn users(&self, filter: &UserFilter) -> Result<Vec<User>> {
-        let mut session = self.db.session().await?;
-        let mut query = select_users();
-        narrow(&mut query, filter, &session);
-        let mut users = load(&mut session, &query).await?;
-        self.keep_exact(&mut users, &filter.names, |user| &user.name);
-        Ok(users)
-    }
-
     /// # Errors
     /// `Conflict` where the name is taken in the domain.
     pub async fn create_user(&self, user: &NewUser) -> Result<User> {
@@ -183,104 +140,6 @@ impl Store {
     }
 }
 
-pub(crate) fn select_users() -> SelectStatement {
-    Query::select()
-        .expr_as(Expr::col(("user", "id")), "id")
-        .expr_as(Expr::col(("user", "domain_id")), "domain_id")
-        .expr_as(Expr::col(("user", "extra")), "extra")
-        .expr_as(Expr::col(("user", "enabled")), "enabled")
-        .expr_as(
-            Expr::col(("user", "default_project_id")),
-            "default_project_id",
-        )
-        .expr_as(Expr::col(("user", "created_at")), "created_at")
-        .expr_as(Expr::col(("user", "last_active_at")), "last_active_at")
-        .expr_as(Expr::col(("local_user", "name")), "local_name")
-        .expr_as(Expr::col(("nonlocal_user", "name")), "nonlocal_name")
-        .from("user")
-        .join(
-            JoinType::LeftJoin,
-            "local_user",
-            Expr::col(("local_user", "user_id")).equals(("user", "id")),
-        )
-        .join(
-            JoinType::LeftJoin,
-            "nonlocal_user",
-            Expr::col(("nonlocal_user", "user_id")).equals(("user", "id")),
-        )
-        .to_owned()
-}
-
-pub(crate) fn narrow(query: &mut SelectStatement, filter: &UserFilter, session: &Session) {
-    if let Some(domain_id) = &filter.domain_id {
-        query.and_where(Expr::col(("user", "domain_id")).eq(domain_id.as_str()));
-    }
-    if let Some(enabled) = filter.enabled {
-        query.and_where(Expr::col(("user", "enabled")).eq(enabled));
-    }
-    for name in &filter.names {
-        let mut local = Query::select();
-        local.column("user_id").from("local_user");
-        by_name(
-            &mut local,
-            ("local_user", "name"),
-            std::slice::from_ref(name),
-        );
-        let mut named = Expr::col(("user", "id")).in_subquery(local);
-        if name.comparison == Comparison::Equals {
-            let federated = Query::select()
-                .column("user_id")
-                .from("federated_user")
-                .and_where(Expr::col("display_name").eq(name.value.as_str()))
-                .to_owned();
-            named = named.or(Expr::col(("user", "id")).in_subquery(federated));
-        }
-        query.and_where(named);
-    }
-    let external = [
-        ("idp_id", filter.idp_id.as_ref().map(|id| id.as_str())),
-        (
-            "protocol_id",
-            filter.protocol_id.as_ref().map(|id| id.as_str()),
-        ),
-        ("unique_id", filter.unique_id.as_deref()),
-    ];
-    if external.iter().any(|(_, value)| value.is_some()) {
-        let mut federated = Query::select();
-        federated.column("user_id").from("federated_user");
-        for (column, value) in external {
-            if let Some(value) = value {
-                federated.and_where(Expr::col(column).eq(value));
-            }
-        }
-        query.and_where(Expr::col(("user", "id")).in_subquery(federated));
-    }
-    for (comparison, when) in &filter.password_expires {
-        let column = Expr::col(("password", "expires_at"));
-        let when: Value = time(session.dialect(), *when);
-        let condition = match comparison {
-            TimeComparison::Before => column.lt(when),
-            TimeComparison::NotAfter => column.lte(when),
-            TimeComparison::After => column.gt(when),
-            TimeComparison::NotBefore => column.gte(when),
-            TimeComparison::At => column.eq(when),
-            TimeComparison::NotAt => column.ne(when),
-        };
-        let expiring = Query::select()
-            .column(("local_user", "user_id"))
-            .from("password")
-            .join(
-                JoinType::InnerJoin,
-                "local_user",
-                Expr::col(("password", "local_user_id")).equals(("local_user", "id")),
-            )
-            .and_where(condition)
-            .to_owned();
-        query.and_where(Expr::col(("user", "id")).in_subquery(expiring));
-    }
-    by_page(query, ("user", "id"), &filter.page);
-}
-
 /// Deletes a user and everything that is theirs; says how many users that were.
 pub(crate) async fn delete_with_belongings(tx: &mut Session, id: &str) -> Result<u64> {
     for (table, column) in [
@@ -302,110 +161,6 @@ pub(crate) async fn delete_with_belongings(tx: &mut Session, id: &str) -> Result
         delete_trusts_of(tx, Expr::col(side).eq(id)).await?;
     }
     delete_where(tx, "user", "id", id).await
-}
-
-pub(crate) async fn load_one(session: &mut Session, id: &UserId) -> Result<User> {
-    let mut query = select_users();
-    query.and_where(Expr::col(("user", "id")).eq(id.as_str()));
-    let found = load(session, &query).await?.into_iter().next();
-    found.ok_or_else(|| Error::not_found(Entity::User, id.as_str()))
-}
-
-/// Runs a query made by [`select_users`] and completes each user with what other tables hold.
-pub(crate) async fn load(session: &mut Session, query: &SelectStatement) -> Result<Vec<User>> {
-    let mut users = Vec::new();
-    for row in session.fetch_all(query).await? {
-        users.push(read(&row)?);
-    }
-    let places: HashMap<String, usize> = users
-        .iter()
-        .enumerate()
-        .map(|(place, user)| (user.id.to_string(), place))
-        .collect();
-    let ids: Vec<String> = users.iter().map(|user| user.id.to_string()).collect();
-    for batch in ids.chunks(BATCH) {
-        let is_in_batch = || Expr::col("user_id").is_in(batch.iter().map(String::as_str));
-        let options = Query::select()
-            .columns(["user_id", "option_id", "option_value"])
-            .from("user_option")
-            .and_where(is_in_batch())
-            .to_owned();
-        for row in session.fetch_all(&options).await? {
-            if let Some(place) = places.get(&row.text("user_id")?) {
-                let value = row.opt_text("option_value")?;
-                let options = &mut users[*place].options;
-                read_user_option(options, &row.text("option_id")?, value.as_deref());
-            }
-        }
-        let passwords = Query::select()
-            .column("user_id")
-            .expr_as(Expr::col(("password", "expires_at")), "expires_at")
-            .from("password")
-            .join(
-                JoinType::InnerJoin,
-                "local_user",
-                Expr::col(("password", "local_user_id")).equals(("local_user", "id")),
-            )
-            .and_where(is_in_batch())
-            .order_by("created_at_int", Order::Asc)
-            .order_by(("password", "id"), Order::Asc)
-            .to_owned();
-        for row in session.fetch_all(&passwords).await? {
-            if let Some(place) = places.get(&row.text("user_id")?) {
-                users[*place].password_expires_at = row.opt_time("expires_at")?;
-            }
-        }
-        let federated = Query::select()
-            .columns([
-                "user_id",
-                "idp_id",
-                "protocol_id",
-                "unique_id",
-                "display_name",
-            ])
-            .from("federated_user")
-            .and_where(is_in_batch())
-            .order_by("id", Order::Asc)
-            .to_owned();
-        for row in session.fetch_all(&federated).await? {
-            if let Some(place) = places.get(&row.text("user_id")?) {
-                let user = &mut users[*place];
-                let account = FederatedAccount {
-                    idp_id: row.text("idp_id")?.into(),
-                    protocol_id: row.text("protocol_id")?.into(),
-                    unique_id: row.text("unique_id")?,
-                    display_name: row.opt_text("display_name")?,
-                };
-                if user.name.is_empty() {
-                    user.name = account.display_name.clone().unwrap_or_default();
-                }
-                user.federated.push(account);
-            }
-        }
-    }
-    Ok(users)
-}
-
-fn read(row: &Row) -> Result<User> {
-    let (kind, name) = match (row.opt_text("local_name")?, row.opt_text("nonlocal_name")?) {
-        (Some(name), _) => (UserKind::Local, name),
-        (None, Some(name)) => (UserKind::NonLocal, name),
-        (None, None) => (UserKind::Federated, String::new()),
-    };
-    Ok(User {
-        id: row.text("id")?.into(),
-        domain_id: row.text("domain_id")?.into(),
-        name,
-        kind,
-        enabled: row.opt_bool("enabled")?.unwrap_or(true),
-        default_project_id: row.opt_text("default_project_id")?.map(Into::into),
-        created_at: row.opt_time("created_at")?,
-        last_active_at: row.opt_date("last_active_at")?,
-        password_expires_at: None,
-        options: UserOptions::default(),
-        federated: Vec::new(),
-        extra: row.extra()?,
-    })
 }
 
 async fn rename(tx: &mut Session, before: &User, name: &str) -> Result<()> {

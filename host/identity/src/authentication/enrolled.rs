@@ -2,6 +2,8 @@
 //! the user, by what the client claims or by what it answers with, and hands the plugin what that
 //! user enrolled.
 
+use std::sync::Arc;
+
 use archstone_model::user::User;
 use archstone_plugins::{Enrollable, EnrolledOutcome, EnrolledStep, Reason};
 use serde_json::{Value, json};
@@ -64,14 +66,14 @@ impl Identity {
                 self.use_enrollment(credential, &verified.name, verified.data)
                     .await?;
                 self.note_activity(&user.id).await?;
-                proof.add(name, user.id)
+                proof.add(name, user.id.clone())
             }
             EnrolledOutcome::Challenged(challenge) => Err(challenged(name, challenge)),
             EnrolledOutcome::Denied(denial) if is_first && denial.reason == Reason::NotEnrolled => {
                 let Some(user) = user else {
                     return Err(denied(name, denial));
                 };
-                let whom = whom(&UserReference::Id(user.id));
+                let whom = whom(&UserReference::Id(user.id.clone()));
                 self.ask_in_vain(method, rest, &whom, denial.detail).await
             }
             EnrolledOutcome::Denied(denial) => Err(denied(name, denial)),
@@ -118,7 +120,7 @@ impl Identity {
     }
 
     /// Whose enrollment a payload says it answers with, where the client names nobody.
-    async fn owner_of_answer(&self, method: &Enrollable, payload: &Value) -> Result<User> {
+    async fn owner_of_answer(&self, method: &Enrollable, payload: &Value) -> Result<Arc<User>> {
         let named = method.named_in(payload).await.map_err(failed)?;
         let nobody = || Error::unauthenticated("the answer names nothing that is enrolled");
         let owner = self

@@ -39,7 +39,7 @@ impl Identity {
             domain,
         };
         match self.login_user(&reference).await {
-            Ok((user, _)) => proof.add(METHOD, user.id),
+            Ok((user, _)) => proof.add(METHOD, user.id.clone()),
             Err(Error::Unauthenticated { reason }) => {
                 tracing::info!(reason, "the user that a proxy told of cannot log in");
                 Ok(())

@@ -70,7 +70,7 @@ impl Identity {
             MappedUserKind::Local => {
                 let reference = local_user(&mapped.user)?;
                 let (user, _) = self.login_user(&reference).await?;
-                proof.add(method, user.id)
+                proof.add(method, user.id.clone())
             }
             MappedUserKind::Ephemeral => {
                 let user_id = self.shadow(&source, request, &mapped, &groups).await?;

@@ -191,7 +191,7 @@ impl Identity {
             }
         }
         let user = self
-            .find_user(&user_id)
+            .known_user(&user_id)
             .await
             .map_err(Error::into_unauthenticated)?;
         self.require_enough_methods(&user, &proof.methods).await?;

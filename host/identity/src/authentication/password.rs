@@ -54,7 +54,7 @@ impl Identity {
             let reason = error.reason().unwrap_or_default();
             tracing::warn!(user = %user.id, %error, reason, "a password's hash was not renewed");
         }
-        proof.add(METHOD, user.id)
+        proof.add(METHOD, user.id.clone())
     }
 
     /// Hashes a password that was proven anew, where passwords are hashed otherwise now.

@@ -63,7 +63,7 @@ impl Identity {
         };
         match method.authenticate(step).await.map_err(failed)? {
             Outcome::Verified => match claimed {
-                Some(user) => proof.add(&name, user.id),
+                Some(user) => proof.add(&name, user.id.clone()),
                 None => Err(Error::unauthenticated(format!(
                     "{name} verified nobody in particular"
                 ))),

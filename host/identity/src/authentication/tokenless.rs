@@ -89,7 +89,7 @@ impl Identity {
             },
             _ => return Err(no_scope()),
         };
-        let subject = self.subject_without_token(user.id, kind).await?;
+        let subject = self.subject_without_token(user.id.clone(), kind).await?;
         // The protocol need not be among the methods that tokens can tell of.
         Ok(Caller::new(Arc::new(ValidToken { methods, ..subject })))
     }

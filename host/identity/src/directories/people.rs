@@ -33,17 +33,24 @@ impl Identity {
     /// # Errors
     /// `NotFound`; `Unavailable` where the user's directory does not answer.
     pub(crate) async fn find_user(&self, id: &UserId) -> Result<User> {
-        match self.place_of_id(id.as_str(), EntryKind::User).await? {
-            Place::Database => Ok(self.store.user(id).await?),
+        self.find_user_in(id).await.map(|(user, _)| user)
+    }
+
+    /// The same, with where the user lives.
+    pub(crate) async fn find_user_in(&self, id: &UserId) -> Result<(User, Place)> {
+        let place = self.place_of_id(id.as_str(), EntryKind::User).await?;
+        let found = match &place {
+            Place::Database => self.store.user(id).await?,
             Place::Directory {
                 directory,
                 local_id,
             } => {
-                let found = directory.by_id(EntryKind::User, &local_id).await?;
+                let found = directory.by_id(EntryKind::User, local_id).await?;
                 let entry = found.ok_or_else(|| Error::not_found(Entity::User, id.as_str()))?;
-                Ok(user(&directory.domain_id, id.as_str(), entry))
+                user(&directory.domain_id, id.as_str(), entry)
             }
-        }
+        };
+        Ok((found, place))
     }
 
     /// # Errors
