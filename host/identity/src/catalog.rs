@@ -46,10 +46,12 @@ impl Identity {
     ) -> Result<Vec<CatalogService>> {
         let parts = self.catalog_parts().await?;
         let mut endpoints: Vec<_> = parts.endpoints.iter().collect();
-        let own = match project_id {
-            Some(project_id) => self.filtered_for(project_id, endpoints.clone()).await?,
-            None => Vec::new(),
-        };
+        let mut own = Vec::new();
+        if let Some(project_id) = project_id {
+            let chosen = self.chosen_endpoints(project_id).await?;
+            own.clone_from(&endpoints);
+            own.retain(|endpoint| chosen.has(endpoint));
+        }
         let is_filtered = !own.is_empty();
         if is_filtered {
             endpoints = own;

@@ -1,7 +1,5 @@
 //! Which endpoints a project has: those added to it by themselves, and those in groups of them.
 
-use std::borrow::Borrow;
-
 use archstone_model::{
     Extra,
     catalog::{Endpoint, EndpointFilter},
@@ -20,6 +18,19 @@ pub struct EndpointGroupCreation {
     pub name: String,
     pub description: Option<String>,
     pub filters: Extra,
+}
+
+/// The endpoints chosen for a project, by themselves and in groups.
+#[derive(Debug)]
+pub(crate) struct ChosenEndpoints {
+    added: Vec<EndpointId>,
+    groups: Vec<EndpointGroup>,
+}
+
+impl ChosenEndpoints {
+    pub(crate) fn has(&self, endpoint: &Endpoint) -> bool {
+        self.added.contains(&endpoint.id) || self.groups.iter().any(|group| group.has(endpoint))
+    }
 }
 
 impl Identity {
@@ -212,8 +223,10 @@ impl Identity {
         self.enforce(caller, action, project_target(project_id))
             .await?;
         self.store.project(project_id).await?;
-        let endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
-        self.filtered_for(project_id, endpoints).await
+        let chosen = self.read_chosen_endpoints(project_id).await?;
+        let mut endpoints = self.store.endpoints(&EndpointFilter::default()).await?;
+        endpoints.retain(|endpoint| chosen.has(endpoint));
+        Ok(endpoints)
     }
 
     /// The projects that an endpoint was added to by itself.
@@ -303,19 +316,15 @@ impl Identity {
         Ok(())
     }
 
-    /// Those of `endpoints` that a project has, by themselves or in a group.
-    pub(crate) async fn filtered_for<E: Borrow<Endpoint>>(
+    /// What was chosen for a project.
+    pub(crate) async fn read_chosen_endpoints(
         &self,
         project_id: &ProjectId,
-        mut endpoints: Vec<E>,
-    ) -> Result<Vec<E>> {
-        let added = self.store.endpoint_ids_of_project(project_id).await?;
-        let groups = self.store.endpoint_groups_of_project(project_id).await?;
-        endpoints.retain(|endpoint| {
-            let endpoint = endpoint.borrow();
-            added.contains(&endpoint.id) || groups.iter().any(|group| group.has(endpoint))
-        });
-        Ok(endpoints)
+    ) -> Result<ChosenEndpoints> {
+        Ok(ChosenEndpoints {
+            added: self.store.endpoint_ids_of_project(project_id).await?,
+            groups: self.store.endpoint_groups_of_project(project_id).await?,
+        })
     }
 
     async fn enforce_endpoint_in_project(

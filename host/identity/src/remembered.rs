@@ -32,7 +32,10 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use moka::sync::Cache;
 
-use crate::{Identity, Result, caller, known_users::KnownUsers, subject::ValidToken};
+use crate::{
+    Identity, Result, caller, endpoint_filters::ChosenEndpoints, known_users::KnownUsers,
+    subject::ValidToken,
+};
 
 /// How much may be remembered, in bytes, about.
 const CAPACITY: u64 = 48 * 1024 * 1024;
@@ -166,6 +169,7 @@ pub(crate) struct Memory {
     service_providers: Slot<Vec<ServiceProvider>>,
     domains: Slots<DomainId, Domain>,
     projects: Slots<ProjectId, (Project, Place)>,
+    chosen_endpoints: Slots<ProjectId, ChosenEndpoints>,
     pub(crate) users: KnownUsers,
     tokens: Cache<Digest, Arc<Remembered>>,
     revocations: ArcSwapOption<KnownRevocations>,
@@ -191,6 +195,7 @@ impl Memory {
             service_providers: Slot::empty(),
             domains: Cache::new(MOST_PLACES),
             projects: Cache::new(MOST_PLACES),
+            chosen_endpoints: Cache::new(MOST_PLACES),
             users: KnownUsers::default(),
             revocations: ArcSwapOption::empty(),
             reading: tokio::sync::Mutex::default(),
@@ -351,6 +356,12 @@ impl Identity {
             })
         };
         self.fact_in(&self.memory.catalog, read).await
+    }
+
+    /// The endpoints chosen for a project, as catalogs show them.
+    pub(crate) async fn chosen_endpoints(&self, id: &ProjectId) -> Result<Arc<ChosenEndpoints>> {
+        let read = self.read_chosen_endpoints(id);
+        self.fact_of(&self.memory.chosen_endpoints, id, read).await
     }
 
     /// The service providers that every token names.
