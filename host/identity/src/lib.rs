@@ -25,6 +25,7 @@ mod enrollments;
 mod error;
 mod federation;
 mod groups;
+mod known_revocations;
 mod known_users;
 mod limits;
 mod oauth1;

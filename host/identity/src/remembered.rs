@@ -23,18 +23,16 @@ use archstone_model::{
     id::{DomainId, ProjectId, RoleId},
     policy::Credentials,
     project::{Domain, Project},
-    revocation::{RevocationIndex, RevocationSubject},
     role::Role,
     roles::{Place, RoleInference},
 };
 use archstone_store::Generation;
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
 use moka::sync::Cache;
 
 use crate::{
-    Identity, Result, caller, endpoint_filters::ChosenEndpoints, known_users::KnownUsers,
-    subject::ValidToken,
+    Identity, Result, caller, endpoint_filters::ChosenEndpoints,
+    known_revocations::KnownRevocations, known_users::KnownUsers, subject::ValidToken,
 };
 
 /// How much may be remembered, in bytes, about.
@@ -52,16 +50,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How often rows of nodes that are no more are dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(3600);
-
-/// How much older than the newest known event one may be that is not known yet: other nodes stamp their
-/// events with their own clocks.
-const LATEST_EVENT: TimeDelta = TimeDelta::seconds(30);
-
-/// How long revocations are added to those that are known before all are read anew.
-const READ_ALL_EVERY: TimeDelta = TimeDelta::minutes(5);
-
-/// How many revocations are added to those that are known before all are read anew.
-const MOST_ADDED: usize = 500;
 
 /// SHA-256 of a token: what is remembered under it cannot be used as a token.
 type Digest = [u8; 32];
@@ -125,17 +113,6 @@ struct Remembered {
     longest: Duration,
 }
 
-/// The revocations at a point in history.
-#[derive(Debug)]
-struct KnownRevocations {
-    at: u64,
-    read_at: DateTime<Utc>,
-    old: Arc<RevocationIndex>,
-    new: RevocationIndex,
-    /// How many events `new` has.
-    added: usize,
-}
-
 /// Something that is the same for everybody, as it was at a point in history.
 #[derive(Debug)]
 struct Fact<T> {
@@ -172,8 +149,7 @@ pub(crate) struct Memory {
     chosen_endpoints: Slots<ProjectId, ChosenEndpoints>,
     pub(crate) users: KnownUsers,
     tokens: Cache<Digest, Arc<Remembered>>,
-    revocations: ArcSwapOption<KnownRevocations>,
-    reading: tokio::sync::Mutex<()>,
+    pub(crate) revocations: KnownRevocations,
     longest: Duration,
 }
 
@@ -197,8 +173,7 @@ impl Memory {
             projects: Cache::new(MOST_PLACES),
             chosen_endpoints: Cache::new(MOST_PLACES),
             users: KnownUsers::default(),
-            revocations: ArcSwapOption::empty(),
-            reading: tokio::sync::Mutex::default(),
+            revocations: KnownRevocations::default(),
             longest,
         }
     }
@@ -372,58 +347,6 @@ impl Identity {
         };
         let read = async { Ok(self.store.service_providers(&filter).await?) };
         self.fact_in(&self.memory.service_providers, read).await
-    }
-
-    /// Whether an event revokes a token.
-    pub(crate) async fn is_revoked(
-        &self,
-        token: &RevocationSubject<'_>,
-        at: Option<Generation>,
-    ) -> Result<bool> {
-        let Some(at) = at else {
-            let events = self.store.revocations_covering(token.issued_at).await?;
-            return Ok(events.iter().any(|event| event.matches(token)));
-        };
-        let known = self.known_revocations(at.revocations).await?;
-        Ok(known.old.revokes(token) || known.new.revokes(token))
-    }
-
-    async fn known_revocations(&self, at: u64) -> Result<Arc<KnownRevocations>> {
-        let is_known = |known: &Arc<KnownRevocations>| known.at >= at;
-        if let Some(known) = self.memory.revocations.load_full().filter(is_known) {
-            return Ok(known);
-        }
-        let _reading = self.memory.reading.lock().await;
-        let before = self.memory.revocations.load_full();
-        if let Some(known) = before.clone().filter(is_known) {
-            return Ok(known);
-        }
-        let now = self.now();
-        let is_young = |known: &Arc<KnownRevocations>| {
-            now - known.read_at < READ_ALL_EVERY && known.added < MOST_ADDED
-        };
-        let young = before.filter(is_young);
-        let since = young.as_ref().map(|known| known.read_at - LATEST_EVENT);
-        let read = self.store.revocations(since).await?;
-        let known = match young {
-            Some(known) => KnownRevocations {
-                at,
-                read_at: known.read_at,
-                old: Arc::clone(&known.old),
-                added: read.len(),
-                new: read.into_iter().collect(),
-            },
-            None => KnownRevocations {
-                at,
-                read_at: now,
-                old: Arc::new(read.into_iter().collect()),
-                added: 0,
-                new: RevocationIndex::default(),
-            },
-        };
-        let known = Arc::new(known);
-        self.memory.revocations.store(Some(Arc::clone(&known)));
-        Ok(known)
     }
 
     /// Looks for changes of other nodes for as long as it is polled. Without it nothing is remembered.

@@ -170,20 +170,26 @@ impl RevocationIndex {
     }
 }
 
+impl RevocationIndex {
+    pub fn add(&mut self, event: RevocationEvent) {
+        let place = if let Some(id) = &event.audit_id {
+            self.by_audit_id.entry(id.clone()).or_default()
+        } else if let Some(id) = &event.audit_chain_id {
+            self.by_audit_chain_id.entry(id.clone()).or_default()
+        } else if let Some(id) = &event.user_id {
+            self.by_user.entry(id.clone()).or_default()
+        } else {
+            &mut self.others
+        };
+        place.push(event);
+    }
+}
+
 impl FromIterator<RevocationEvent> for RevocationIndex {
     fn from_iter<I: IntoIterator<Item = RevocationEvent>>(events: I) -> Self {
         let mut index = Self::default();
         for event in events {
-            let place = if let Some(id) = &event.audit_id {
-                index.by_audit_id.entry(id.clone()).or_default()
-            } else if let Some(id) = &event.audit_chain_id {
-                index.by_audit_chain_id.entry(id.clone()).or_default()
-            } else if let Some(id) = &event.user_id {
-                index.by_user.entry(id.clone()).or_default()
-            } else {
-                &mut index.others
-            };
-            place.push(event);
+            index.add(event);
         }
         index
     }

@@ -52,6 +52,7 @@ pub use crate::{
     changes::{Generation, LONGEST_UNSEEN},
     database::{Database, PoolOptions},
     error::{Error, Result},
+    revocations::{LastRevocation, MOST_UNDER_WAY},
     schema::SchemaState,
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };

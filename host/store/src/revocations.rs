@@ -1,5 +1,7 @@
 //! Revocation events.
 
+use std::collections::BTreeMap;
+
 use archstone_model::revocation::RevocationEvent;
 use chrono::{DateTime, Utc};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
@@ -77,6 +79,40 @@ impl Store {
             .order_by("id", Order::Asc);
         session.fetch_all(&query).await?.iter().map(read).collect()
     }
+
+    /// All events that are kept, by their numbers, or those that may have come since `last`.
+    ///
+    /// With the latter, the newest one of then is always among them, unless it is kept no more.
+    pub async fn numbered_revocations(
+        &self,
+        last: Option<LastRevocation>,
+    ) -> Result<BTreeMap<i64, RevocationEvent>> {
+        let mut session = self.db.session().await?;
+        let mut query = select();
+        query.column("id");
+        if let Some(last) = last {
+            let young = Expr::col("revoked_at").gt(time(session.dialect(), last.since));
+            query
+                .and_where(Expr::col("id").gt(last.number.saturating_sub(MOST_UNDER_WAY)))
+                .and_where(young.or(Expr::col("id").eq(last.number)));
+        }
+        let mut events = BTreeMap::new();
+        for row in session.fetch_all(&query).await? {
+            events.insert(row.int("id")?, read(&row)?);
+        }
+        Ok(events)
+    }
+}
+
+/// How far behind the newest event the number of one may be that was not committed yet when that was
+/// read. Each node has a few connections to write with, and on Galera takes every so many-th number.
+pub const MOST_UNDER_WAY: i64 = 512;
+
+/// The newest event that is known, and the time after which one may have been made that is not.
+#[derive(Debug, Clone, Copy)]
+pub struct LastRevocation {
+    pub number: i64,
+    pub since: DateTime<Utc>,
 }
 
 fn select() -> SelectStatement {
