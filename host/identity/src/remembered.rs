@@ -164,6 +164,8 @@ impl Memory {
             tokens: Cache::builder()
                 .weigher(size)
                 .max_capacity(CAPACITY)
+                // What counts no more takes no room either.
+                .time_to_live(longest)
                 .build(),
             inference: Slot::empty(),
             roles: Slot::empty(),

@@ -19,7 +19,9 @@ use archstone_model::{
     trust::Trust,
     user::{FederatedAccount, NewPassword, NewUser, UserFilter, UserKind, UserOptions, UserPatch},
 };
-use archstone_store::{DatabaseUrl, Error, PoolOptions, SchemaState, Store};
+use archstone_store::{
+    DatabaseUrl, Error, LastRevocation, MOST_UNDER_WAY, PoolOptions, SchemaState, Store,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use sqlx::{AssertSqlSafe, ConnectOptions, mysql::MySqlConnectOptions, postgres::PgConnectOptions};
@@ -127,6 +129,7 @@ on_each_database! {
     a_user_of_a_directory_is_kept_once
     an_entry_gets_no_id_of_a_user_with_an_account_elsewhere
     revocations_are_found_by_the_second
+    revocations_since_the_last_are_told_with_it
     nodes_notice_what_others_change
 }
 
@@ -631,6 +634,31 @@ async fn revocations_are_found_by_the_second(fresh: &Fresh) {
         store.revocations(None).await.unwrap()[0].audit_id,
         event.audit_id
     );
+}
+
+async fn revocations_since_the_last_are_told_with_it(fresh: &Fresh) {
+    let store = &fresh.store;
+    let at = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let revoke = async |seconds| {
+        let event = RevocationEvent::at(at + TimeDelta::seconds(seconds));
+        let oldest = at - TimeDelta::days(1);
+        store.record_revocation(&event, oldest).await.unwrap();
+        let all = store.numbered_revocations(None).await.unwrap();
+        all.into_keys().next_back().unwrap()
+    };
+    let old = revoke(0).await;
+    let last = revoke(1).await;
+    let since = async |number, seconds| {
+        let since = at + TimeDelta::seconds(seconds);
+        let last = LastRevocation { number, since };
+        let events = store.numbered_revocations(Some(last)).await.unwrap();
+        events.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(since(last, 60).await, [last]);
+    assert_eq!(since(last, -60).await, [old, last]);
+    let newer = revoke(90).await;
+    assert_eq!(since(last, 60).await, [last, newer]);
+    assert!(since(last + MOST_UNDER_WAY * 2, -60).await.is_empty());
 }
 
 async fn nodes_notice_what_others_change(fresh: &Fresh) {
