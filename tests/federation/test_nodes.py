@@ -16,6 +16,8 @@ SWAPS = 100
 CLIENTS = 1
 #: As many different artifacts, so that most swaps find theirs compiled.
 VERSIONS = 4
+#: What another node may take for a new version; a server that is built for debugging compiles slowly.
+SOON_S = 5
 
 
 class Nodes:
@@ -96,6 +98,25 @@ def test_what_one_node_is_told_both_do(nodes, acme, ci, connector):
     config = configured(ci, replay="allow")
     acme.manager("PATCH", f"/v4/connectors/{connector['id']}", json={"connector": {"config": config}}).ok()
     assert log_in(nodes.second, connector, ci.token()).status_code == 201
+
+
+def test_the_node_that_was_told_serves_when_it_answers_and_the_other_soon(nodes, acme, ci, connector):
+    serving = [nodes.serving(nodes.first, "jwt")]
+    for version in range(100, 105):
+        digest = nodes.install("jwt", artifact(version))["digest"]
+        acknowledged = time.monotonic()
+        assert nodes.serving(nodes.first, "jwt") == digest
+        while nodes.serving(nodes.second, "jwt") != digest:
+            assert time.monotonic() < acknowledged + SOON_S
+            time.sleep(0.02)
+        serving.append(digest)
+    nodes.admin.delete("/v4/plugins/jwt").ok()
+    assert nodes.serving(nodes.first, "jwt") is None
+    assert acme.try_to_connect("jwt", configured(ci), rules=RULES).status == 400
+    nodes.admin.post("/v4/plugins/jwt/rollback", digest=serving[-2]).ok()
+    assert nodes.serving(nodes.first, "jwt") == serving[-2]
+    acme.connect("jwt", configured(ci), rules=RULES)
+    nodes.wait_for("jwt", serving[-2])
 
 
 def test_an_artifact_that_cannot_serve_is_installed_nowhere(nodes, connector):

@@ -94,7 +94,7 @@ pub use crate::{
     },
     passwords::{HashAlgorithm, HashOptions, PasswordHasher},
     plugin_state::SharedState,
-    plugins::{InstalledPlugin, PluginDetails, PluginFollower},
+    plugins::{InstalledPlugin, PluginDetails},
     policies::PolicyDocumentCreation,
     projects::{ProjectChange, ProjectCreation},
     remembered::Validated,
@@ -143,6 +143,7 @@ pub struct Identity {
     directories: directories::Directories,
     memory: remembered::Memory,
     throttle: throttle::Throttle,
+    followed: plugins::Followed,
     options: Options,
     clock: Clock,
 }
@@ -164,6 +165,7 @@ impl Identity {
             directories: directories::Directories::default(),
             memory: remembered::Memory::new(parts.options.remember_tokens_for),
             throttle: throttle::Throttle::new(parts.options.throttle),
+            followed: plugins::Followed::default(),
             options: parts.options,
             clock: parts.clock,
         }

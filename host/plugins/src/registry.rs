@@ -92,18 +92,18 @@ impl Registry {
         }
     }
 
-    /// Prepares a version and lets go of it: whether it could serve. Nothing is remembered.
+    /// Prepares a version that may never serve. What fails is not held against those that do.
     ///
     /// # Errors
-    /// Why it could not.
+    /// Why it could not serve.
     pub async fn rehearse(
         &self,
         method: &str,
         artifact: Vec<u8>,
         settings: Settings,
-    ) -> Result<(), PrepareError> {
+    ) -> Result<Candidate, PrepareError> {
         let prepared = LoadedPlugin::prepare(&self.0.runtime, method, artifact, settings);
-        prepared.await.map(drop)
+        prepared.await.map(Candidate)
     }
 
     /// Whether some version serves under this name.

@@ -57,8 +57,9 @@ async fn show(
     Ok(Json(found.into()))
 }
 
-/// Installs a component, once this node could serve it with the plugin's settings. All nodes take it
-/// up within two seconds; calls that run finish on the version they began with.
+/// Installs a component, once this node could serve it with the plugin's settings. This node serves it
+/// then, and the others take it up within two seconds; calls that run finish on the version they began
+/// with.
 #[utoipa::path(put, path = "/plugins/{plugin}/artifact", tag = "plugins",
     params(("plugin" = String, Path)),
     request_body(content = Vec<u8>, content_type = "application/wasm"),

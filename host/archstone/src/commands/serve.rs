@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use archstone_identity::{Identity, PluginFollower};
+use archstone_identity::Identity;
 use archstone_model::policy::PolicyOptions;
 use archstone_plugins::PluginDirectory;
 use axum::{Router, routing::get};
@@ -62,9 +62,8 @@ impl Serve {
             plugins.refresh().await;
             tokio::spawn(plugins.watch());
         }
-        let mut follower = PluginFollower::new(Arc::clone(&identity));
-        follower.refresh().await;
-        tokio::spawn(follower.follow());
+        identity.refresh_plugins().await;
+        tokio::spawn(Arc::clone(&identity).follow_plugins());
         tokio::spawn(Arc::clone(&identity).watch_for_changes());
         if let Some(file) = &config.login_routes {
             identity.replace_login_routes(file.load()?);

@@ -1,12 +1,13 @@
 //! Installing, configuring, rolling back and removing plugins: what is written here is live on every
-//! node soon, once this node has shown that it can serve.
+//! node soon, once this node has shown that it can serve. What the command line writes serves in other
+//! processes only.
 
 use archstone_model::{
     entity::Entity,
     plugin::{DesiredPlugin, version_before, versions},
     policy::Target,
 };
-use archstone_plugins::{Digest, PrepareError, Settings};
+use archstone_plugins::{Candidate, Digest, PrepareError, Settings};
 use chrono::{DateTime, Utc};
 
 use crate::{Caller, Error, Identity, Result, credentials::refuse_delegated};
@@ -77,12 +78,14 @@ impl Identity {
             Err(archstone_store::Error::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
+        let mut prepared = None;
         if let Some(digest) = &digest {
             let artifact = self.store.artifact(digest).await?;
-            self.rehearse(name, artifact, settings.clone()).await?;
+            prepared = Some(self.rehearse(name, artifact, settings.clone()).await?);
         }
         let plugin = self.desire(name, digest.as_deref(), &settings).await?;
         self.audit_write(caller, "configure", Entity::Plugin, name);
+        self.take_up(plugin.clone(), prepared).await;
         self.installed(plugin).await
     }
 
@@ -135,9 +138,12 @@ impl Identity {
         })?;
         let settings = self.open_settings(&known)?;
         let artifact = self.store.artifact(version).await?;
-        self.rehearse(name, artifact, settings.clone()).await?;
+        let prepared = self.rehearse(name, artifact, settings.clone()).await?;
         let plugin = self.desire(name, Some(version), &settings).await?;
         self.audit_plugin(caller, "rollback", name);
+        if caller.is_some() {
+            self.take_up(plugin.clone(), Some(prepared)).await;
+        }
         self.installed(plugin).await
     }
 
@@ -171,10 +177,14 @@ impl Identity {
 
     async fn remove(&self, caller: Option<&Caller>, name: &str) -> Result<()> {
         let known = self.store.desired_plugin(name).await?;
-        self.store
+        let plugin = self
+            .store
             .set_plugin(name, None, &known.settings, self.now())
             .await?;
         self.audit_plugin(caller, "delete", name);
+        if caller.is_some() {
+            self.take_up(plugin, None).await;
+        }
         Ok(())
     }
 
@@ -205,16 +215,25 @@ impl Identity {
             (None, Err(error)) => return Err(error.into()),
         };
         let digest = Digest::of(&artifact).to_string();
-        self.rehearse(name, artifact.clone(), settings.clone())
+        let prepared = self
+            .rehearse(name, artifact.clone(), settings.clone())
             .await?;
         self.store.keep_artifact(&digest, &artifact).await?;
         let plugin = self.desire(name, Some(&digest), &settings).await?;
         self.audit_plugin(caller, "install", name);
+        if caller.is_some() {
+            self.take_up(plugin.clone(), Some(prepared)).await;
+        }
         self.installed(plugin).await
     }
 
     /// Prepares a version as every node will. Nothing goes live.
-    async fn rehearse(&self, name: &str, artifact: Vec<u8>, settings: Settings) -> Result<()> {
+    async fn rehearse(
+        &self,
+        name: &str,
+        artifact: Vec<u8>,
+        settings: Settings,
+    ) -> Result<Candidate> {
         let prepared = self.plugins.rehearse(name, artifact, settings).await;
         prepared.map_err(|error| match error {
             PrepareError::Failed(error) => Error::invalid(format!(

@@ -7,78 +7,75 @@ use std::{
 };
 
 use archstone_model::plugin::DesiredPlugin;
+use archstone_plugins::Candidate;
+use tokio::sync::Mutex;
 
 use crate::{Identity, Result};
 
-/// How often the database is looked at: what one node changes, the others have within two.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often the database is looked at. What one node changes, the others have within two seconds, of which
+/// the rest is for compiling it.
+const EVERY: Duration = Duration::from_millis(500);
 /// What failed is tried again after this: the fault may have been elsewhere.
 const RETRY: Duration = Duration::from_secs(15);
 
-/// Follows the database. Names that a plugin directory serves on this node are the directory's.
-#[derive(Debug)]
-pub struct PluginFollower {
-    identity: Arc<Identity>,
-    /// What this follower has published, or tried to.
-    known: BTreeMap<String, Known>,
-}
+/// What this node has published of what the database says, or tried to, by name.
+pub(crate) type Followed = Mutex<BTreeMap<String, Known>>;
 
 #[derive(Debug)]
-struct Known {
+pub(crate) struct Known {
     revision: i64,
     serves: bool,
     failed_at: Option<Instant>,
 }
 
-impl PluginFollower {
-    pub fn new(identity: Arc<Identity>) -> Self {
-        Self {
-            identity,
-            known: BTreeMap::new(),
-        }
-    }
-
-    /// Follows for ever.
-    pub async fn follow(mut self) {
+/// Names that a plugin directory serves on this node are the directory's.
+impl Identity {
+    /// Follows the database for ever.
+    pub async fn follow_plugins(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.refresh().await;
-            self.identity.plugins.forget_retired();
+            self.refresh_plugins().await;
+            self.plugins.forget_retired();
         }
     }
 
     /// Looks once. A database that does not answer leaves plugins as they are.
-    pub async fn refresh(&mut self) {
-        match self.identity.store.desired_plugins().await {
-            Ok(desired) => {
-                for plugin in desired {
-                    self.take_up(plugin).await;
-                }
-            }
+    pub async fn refresh_plugins(&self) {
+        let desired = match self.store.desired_plugins().await {
+            Ok(desired) => desired,
             Err(error) => {
-                tracing::warn!(%error, "the database does not tell which plugins to serve")
+                tracing::warn!(%error, "the database does not tell which plugins to serve");
+                return;
             }
+        };
+        for plugin in desired {
+            self.take_up(plugin, None).await;
         }
     }
 
-    async fn take_up(&mut self, plugin: DesiredPlugin) {
+    /// Makes a plugin what it is to be, with what may have been prepared for it already. What fails is
+    /// tried again later.
+    pub(super) async fn take_up(&self, plugin: DesiredPlugin, prepared: Option<Candidate>) {
+        let mut followed = self.followed.lock().await;
         let name = plugin.name.clone();
-        let known = self.known.get(&name);
+        let known = followed.get(&name);
         let ours = known.is_some_and(|known| known.serves);
-        if !ours && self.identity.plugins.serves(&name) {
+        if !ours && self.plugins.serves(&name) {
             return;
         }
         let settled = known.is_some_and(|known| {
             let waits = |at: Instant| at.elapsed() < RETRY;
-            known.revision == plugin.revision && known.failed_at.is_none_or(waits)
+            // The database was looked at before somebody else took up what is newer.
+            known.revision > plugin.revision
+                || known.revision == plugin.revision && known.failed_at.is_none_or(waits)
         });
         if settled {
             return;
         }
         let revision = plugin.revision;
-        let (serves, failed_at) = match self.publish(plugin, ours).await {
+        let (serves, failed_at) = match self.publish(plugin, ours, prepared).await {
             Ok(serves) => (serves, None),
             Err(error) => {
                 let reason = error
@@ -97,25 +94,34 @@ impl PluginFollower {
             serves,
             failed_at,
         };
-        self.known.insert(name, known);
+        followed.insert(name, known);
     }
 
     /// Says whether the plugin serves afterwards.
-    async fn publish(&self, plugin: DesiredPlugin, ours: bool) -> Result<bool> {
-        let registry = &self.identity.plugins;
+    async fn publish(
+        &self,
+        plugin: DesiredPlugin,
+        ours: bool,
+        prepared: Option<Candidate>,
+    ) -> Result<bool> {
         let Some(digest) = &plugin.digest else {
             if ours {
-                registry.withdraw(&plugin.name);
+                self.plugins.withdraw(&plugin.name);
             }
             return Ok(false);
         };
-        let settings = self.identity.open_settings(&plugin)?;
-        let artifact = self.identity.store.artifact(digest).await?;
-        let candidate = registry
-            .prepare(&plugin.name, artifact, settings)
-            .await
-            .map_err(crate::Error::internal)?;
-        registry.publish(candidate);
+        let candidate = match prepared {
+            Some(prepared) => prepared,
+            None => {
+                let settings = self.open_settings(&plugin)?;
+                let artifact = self.store.artifact(digest).await?;
+                self.plugins
+                    .prepare(&plugin.name, artifact, settings)
+                    .await
+                    .map_err(crate::Error::internal)?
+            }
+        };
+        self.plugins.publish(candidate);
         Ok(true)
     }
 }

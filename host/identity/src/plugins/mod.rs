@@ -7,7 +7,8 @@ use archstone_model::policy::Target;
 use archstone_plugins::{Kind, PluginStatus};
 use serde_json::Value;
 
-pub use self::{desired::InstalledPlugin, follow::PluginFollower};
+pub use self::desired::InstalledPlugin;
+pub(crate) use self::follow::Followed;
 use crate::{Caller, Identity, Result};
 
 /// A plugin and how it fares.

@@ -160,10 +160,11 @@ impl<'a> Node<'a> {
         let settings = settings(&self.directory.join(format!("{name}.json")))?;
         let bench = Bench::new(assemble::plugin_signers(config)?)?;
         let rehearsed = bench.registry.rehearse(&name, artifact.clone(), settings);
-        rehearsed.await.with_context(|| {
+        let candidate = rehearsed.await.with_context(|| {
             let file = component.file.display();
             format!("{file} cannot serve and was not installed")
         })?;
+        drop(candidate);
         Ok(self.shelf.install(&name, &artifact, Utc::now())?)
     }
 
