@@ -5,6 +5,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, Mutex, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use archstone_model::secret::Secret;
@@ -30,7 +31,7 @@ const SCRYPT_LOG_N: u8 = 16;
 /// How much less urgent than everything else hashing is, as `nice` counts.
 const NICENESS: i32 = 10;
 
-/// What a caller is told to wait when all hashing threads are busy and the queue is full.
+/// What a caller is told to wait where too many wait already.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// `[identity] password_hash_algorithm` and its parameters.
@@ -80,6 +81,8 @@ pub struct HashOptions {
     pub threads: NonZeroUsize,
     /// How many passwords may wait for a thread.
     pub queue: usize,
+    /// How long one may wait. Whoever asked is not there any more after that, or has asked again.
+    pub longest_wait: Duration,
 }
 
 impl Default for HashOptions {
@@ -90,6 +93,7 @@ impl Default for HashOptions {
             strict: false,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             queue: 64,
+            longest_wait: Duration::from_secs(30),
         }
     }
 }
@@ -145,7 +149,8 @@ impl PasswordHasher {
     /// Hashes a password for storage.
     ///
     /// # Errors
-    /// `Overloaded` where too many are waiting; `Refused` where it is too long and that is strict.
+    /// `Overloaded` where too many are waiting, or no thread was free for too long; `Refused` where the
+    /// password is too long and that is strict.
     pub async fn hash(&self, password: Secret) -> Result<String> {
         let options = Arc::clone(&self.options);
         self.run(move || {
@@ -188,27 +193,36 @@ impl PasswordHasher {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (answer, answered) = oneshot::channel();
+        let (longest_wait, since) = (self.options.longest_wait, Instant::now());
         let job: Job = Box::new(move || {
             // Who went away while waiting costs no hash.
             if answer.is_closed() {
                 return;
             }
+            let done = if since.elapsed() > longest_wait {
+                Err(overloaded("archstone_password_waited_too_long_total"))
+            } else {
+                Ok(work())
+            };
             // Nobody listens any more where the client has gone.
-            let _ = answer.send(work());
+            let _ = answer.send(done);
         });
-        self.jobs.try_send(job).map_err(|_| {
-            metrics::counter!("archstone_password_queue_full_total").increment(1);
-            Error::Overloaded {
-                retry_after_seconds: RETRY_AFTER_SECONDS,
-            }
-        })?;
+        self.jobs
+            .try_send(job)
+            .map_err(|_| overloaded("archstone_password_queue_full_total"))?;
         answered
             .await
-            .map_err(|_| Error::internal("a password thread stopped"))
+            .map_err(|_| Error::internal("a password thread stopped"))?
     }
 }
 
-/// The bytes of a password that take part in hashing.
+fn overloaded(counter: &'static str) -> Error {
+    metrics::counter!(counter).increment(1);
+    Error::Overloaded {
+        retry_after_seconds: RETRY_AFTER_SECONDS,
+    }
+}
+
 /// Lets every other thread of the server go first. On Linux, where priorities are of threads.
 fn give_way() {
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
@@ -216,6 +230,7 @@ fn give_way() {
     }
 }
 
+/// The bytes of a password that take part in hashing.
 fn usable(options: &HashOptions, password: &Secret) -> Result<Zeroizing<Vec<u8>>> {
     let max_length = match options.algorithm {
         HashAlgorithm::Bcrypt { .. } => options.max_length.min(BCRYPT_MAX_LENGTH),
@@ -462,6 +477,22 @@ mod tests {
             all.iter()
                 .any(|outcome| matches!(outcome, Err(Error::Overloaded { .. })))
         );
+        assert!(all.iter().any(Result::is_ok));
+    }
+
+    #[tokio::test]
+    async fn who_waited_too_long_is_not_worked_for() {
+        let hasher = PasswordHasher::start(HashOptions {
+            algorithm: HashAlgorithm::Bcrypt { cost: 10 },
+            threads: NonZeroUsize::MIN,
+            longest_wait: Duration::from_millis(1),
+            ..HashOptions::default()
+        })
+        .unwrap();
+        let all = futures_of(&hasher, 8).await;
+        let overloaded =
+            |outcome: &&Result<String>| matches!(outcome, Err(Error::Overloaded { .. }));
+        assert!(all.iter().filter(overloaded).count() >= 6, "{all:?}");
         assert!(all.iter().any(Result::is_ok));
     }
 

@@ -1,6 +1,6 @@
 //! How passwords are hashed, and `[security_compliance]`.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 use archstone_identity::{HashAlgorithm, HashOptions};
 use archstone_model::password_rules::{PasswordPattern, PasswordRules};
@@ -55,6 +55,9 @@ pub(super) fn hashing(source: &Source) -> Result<HashOptions> {
         queue: source
             .integer("archstone", "password_queue", 1..=1_000_000)?
             .unwrap_or(defaults.queue),
+        longest_wait: source
+            .integer("archstone", "password_wait", 1..=86_400)?
+            .map_or(defaults.longest_wait, Duration::from_secs),
     })
 }
 
