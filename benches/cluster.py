@@ -35,6 +35,9 @@ from report import number  # noqa: E402
 from wrk import LoadFailed  # noqa: E402
 
 MEMBERS = 3
+#: More than the balancer takes to notice that a node is about to stop.
+DRAIN_S = 2
+CONFIG = {**federated.CONFIG, "archstone": {"drain_time": DRAIN_S}}
 WORKERS = 8
 PAUSE_S = 0.01
 #: How long after a crash requests may fail, and after a crash of the database.
@@ -255,7 +258,7 @@ def measure(kind, report, arguments):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="cluster-"))
     nodes = None
     try:
-        nodes = Nodes(directory / "nodes", kind.connections(), federated.CONFIG)
+        nodes = Nodes(directory / "nodes", kind.connections(), CONFIG)
         bench = Bench(kind, nodes.start(), report)
         for phase in PHASES:
             if phase in arguments.only:

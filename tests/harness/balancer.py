@@ -31,6 +31,8 @@ frontend keystone
 backend nodes
     balance roundrobin
     option httpchk GET /healthcheck
+    # A server that says it is not ready gets nothing new, and ends what it has. One that is gone is cut off.
+    http-check expect status 200 error-status L7OKC
     default-server check inter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
 {servers}
 """

@@ -1,4 +1,4 @@
-//! `/healthcheck`: alive, and ready to answer (the database answers).
+//! `/healthcheck`: alive, and ready to answer (the database answers, and the server is to stay).
 
 use axum::{
     Json,
@@ -24,17 +24,24 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     (status = 503, body = Health, description = "Not ready; `reasons` says why"),
 ))]
 async fn ready(State(app): State<App>) -> Response {
+    if app.draining.has_begun() {
+        return unavailable("This server is about to stop.".to_owned());
+    }
     match app.identity.ready().await {
         Ok(()) => Json(Health::new("ready")).into_response(),
         Err(error) => {
             tracing::warn!(reason = error.reason().unwrap_or_default(), "not ready");
-            let health = Health {
-                reasons: vec![error.to_string()],
-                ..Health::new("unavailable")
-            };
-            (StatusCode::SERVICE_UNAVAILABLE, Json(health)).into_response()
+            unavailable(error.to_string())
         }
     }
+}
+
+fn unavailable(reason: String) -> Response {
+    let health = Health {
+        reasons: vec![reason],
+        ..Health::new("unavailable")
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(health)).into_response()
 }
 
 /// Whether this process runs at all.

@@ -6,11 +6,13 @@ mod assertion;
 mod assignments;
 mod auth;
 mod body;
+mod body_limit;
 mod caller;
 mod catalog;
 mod credentials;
 mod domain_configs;
 mod domains;
+mod draining;
 mod ec2_credentials;
 mod ec2_tokens;
 mod endpoint_filters;
@@ -53,7 +55,6 @@ use std::{path::PathBuf, sync::Arc};
 use archstone_identity::Identity;
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     http::{HeaderValue, Method, header},
     middleware,
     response::{IntoResponse, Response},
@@ -62,6 +63,7 @@ use tower_http::{catch_panic::CatchPanicLayer, normalize_path::NormalizePath};
 
 pub use crate::{
     assertion::TrustedProxies,
+    draining::Draining,
     error::ApiError,
     federated_login::CallbackPage,
     routes::{RouteState, RouteStatus, route_status},
@@ -109,20 +111,25 @@ impl Default for Options {
 pub(crate) struct App {
     pub(crate) identity: Arc<Identity>,
     pub(crate) options: Arc<Options>,
+    pub(crate) draining: Draining,
 }
 
-/// The whole HTTP service.
-pub fn service(identity: Arc<Identity>, options: Options) -> Router {
+/// The whole HTTP service, which says when it is about to stop.
+pub fn service(identity: Arc<Identity>, options: Options, draining: Draining) -> Router {
     let app = App {
         identity,
         options: Arc::new(options),
+        draining,
     };
     let (router, openapi) = routes::documented().split_for_parts();
     let router = routes::with_unserved(router, &openapi)
         .fallback(async || ApiError::unknown_url())
         .method_not_allowed_fallback(options_or_refusal)
         .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(DefaultBodyLimit::max(app.options.max_request_body_size))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            body_limit::limit,
+        ))
         .layer(middleware::from_fn_with_state(
             app.clone(),
             request_id::frame,

@@ -7,6 +7,7 @@ mod config;
 mod login_routes_file;
 mod policy_files;
 mod server;
+mod stop;
 mod telemetry;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -15,7 +15,7 @@ mod webauthn;
 
 use utoipa_axum::router::OpenApiRouter;
 
-pub(crate) use self::{bearer::Bearer, browser::send_to_provider};
+pub(crate) use self::{bearer::Bearer, browser::send_to_provider, plugins::ARTIFACT};
 use crate::{App, openapi::named};
 
 /// All routes under `/v4`, with their documentation.

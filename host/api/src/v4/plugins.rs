@@ -1,10 +1,10 @@
 //! `/v4/plugins`: what is installed and how it fares, for administrators.
 
-use archstone_identity::{InstalledPlugin, LARGEST_ARTIFACT, PluginDetails, Settings};
+use archstone_identity::{InstalledPlugin, PluginDetails, Settings};
 use axum::{
     Json,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{Path, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
@@ -21,10 +21,12 @@ use crate::{
     time::iso,
 };
 
+/// The route of components, which are longer than what other requests may send.
+pub(crate) const ARTIFACT: &str = "/v4/plugins/{plugin}/artifact";
+
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(install))
-        .layer(DefaultBodyLimit::max(LARGEST_ARTIFACT))
         .routes(routes!(list))
         .routes(routes!(show, remove))
         .routes(routes!(configure))

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use archstone_api::Draining;
 use archstone_identity::Identity;
 use archstone_model::policy::PolicyOptions;
 use archstone_plugins::PluginDirectory;
@@ -20,7 +21,8 @@ use crate::{
     config::Config,
     login_routes_file::LoginRoutesFile,
     policy_files::PolicyFiles,
-    server,
+    server::Server,
+    stop::StopSignals,
 };
 
 /// How many files the server may open, where the system lets it.
@@ -76,7 +78,9 @@ impl Serve {
             audit_file,
         ));
         let metrics = Router::new().route("/metrics", get(async move || metrics.render()));
-        let service = archstone_api::service(identity, config.api.clone()).merge(metrics);
+        let draining = Draining::default();
+        let service =
+            archstone_api::service(identity, config.api.clone(), draining.clone()).merge(metrics);
         let listen = self.listen.as_deref().unwrap_or(&config.listen);
         // Each connection is an open file, and the usual limit is 1024.
         if let Err(error) = rlimit::increase_nofile_limit(MOST_FILES) {
@@ -86,7 +90,10 @@ impl Serve {
             .await
             .with_context(|| format!("cannot listen at {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
-        server::serve(listener, service, config.most_connections, stop()).await;
+        let stop = StopSignals::listen().context("cannot listen for signals")?;
+        Server::new(service, config.most_connections, draining)
+            .serve(listener, stop, config.drain_time)
+            .await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -98,20 +105,6 @@ async fn keep_metrics(metrics: PrometheusHandle) {
     loop {
         ticks.tick().await;
         metrics.run_upkeep();
-    }
-}
-
-/// Waits until somebody asks to stop.
-async fn stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }
 

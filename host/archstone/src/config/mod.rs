@@ -48,9 +48,11 @@ pub(crate) struct Config {
     pub audit_file: Option<PathBuf>,
     /// The plugins that audited events are delivered to.
     pub event_sinks: Vec<String>,
-    /// Threads that serve requests; one per core unless set.
     /// How many clients are served at once; more wait.
     pub most_connections: usize,
+    /// How long the server goes on serving once it is asked to stop.
+    pub drain_time: Duration,
+    /// Threads that serve requests; one per core unless set.
     pub workers: Option<usize>,
     /// Commands that only look at keys and files do without.
     pub database: Option<DatabaseUrl>,
@@ -116,6 +118,9 @@ impl Config {
             most_connections: source
                 .integer("archstone", "most_connections", 1..)?
                 .unwrap_or(8192),
+            drain_time: source
+                .integer("archstone", "drain_time", 0..=3600)?
+                .map_or(Duration::ZERO, Duration::from_secs),
             database: source.read_as("database", "connection", DatabaseUrl::parse)?,
             max_connections: source
                 .integer("database", "max_pool_size", 1..)?
