@@ -5,15 +5,16 @@ use std::sync::LazyLock;
 
 use axum::{
     Json,
+    body::Bytes,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use utoipa::{ToSchema, openapi::OpenApi as Document};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, json_home, json_home::JsonHome, links::BaseUrl, routes};
+use crate::{ApiError, App, json_home, json_home::JsonHome, links::BaseUrl, routes};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -25,9 +26,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "versions", security(()),
     responses((status = 200, body = Object)))]
-async fn openapi() -> impl IntoResponse {
-    static DOCUMENT: LazyLock<Document> = LazyLock::new(routes::document);
-    Json(&*DOCUMENT)
+async fn openapi() -> Response {
+    // Anybody may ask for it, and it is the largest answer there is: it is written once.
+    static DOCUMENT: LazyLock<serde_json::Result<Bytes>> =
+        LazyLock::new(|| serde_json::to_vec(&routes::document()).map(Bytes::from));
+    match &*DOCUMENT {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text.clone()).into_response(),
+        Err(error) => ApiError::from(archstone_identity::Error::internal(error)).into_response(),
+    }
 }
 
 /// Which API versions this endpoint serves.
