@@ -160,6 +160,8 @@ impl From<identity::Error> for ApiError {
             | E::TooManyFailures {
                 retry_after_seconds,
             } => answer.with_header(header::RETRY_AFTER, &retry_after_seconds.to_string()),
+            // Nobody knows for how long; a client that waits asks the next node by then.
+            E::Unavailable { .. } => answer.with_header(header::RETRY_AFTER, "1"),
             _ => answer,
         }
     }

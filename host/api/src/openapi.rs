@@ -82,6 +82,10 @@ impl Modify for Failures {
                 let challenge = header("Where to log in: `Keystone uri=\"...\"`.");
                 response = response.header("WWW-Authenticate", challenge);
             }
+            if status == "503" {
+                let seconds = header("After how many seconds another try makes sense.");
+                response = response.header("Retry-After", seconds);
+            }
             let response = framed(response.build());
             components
                 .responses

@@ -18,6 +18,7 @@ use crate::config::Config;
 pub(crate) async fn store(config: &Config) -> Result<Store> {
     let options = PoolOptions {
         max_connections: config.max_connections,
+        mysql_wsrep_sync_wait: config.mysql_wsrep_sync_wait,
         ..PoolOptions::default()
     };
     let url = database(config)?;

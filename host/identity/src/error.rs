@@ -206,9 +206,12 @@ impl From<store::Error> for Error {
                 entity,
                 details: message,
             },
-            store::Error::Unavailable(source) => Self::Unavailable {
-                reason: source.to_string(),
-            },
+            // Contention that did not end in all the tries that a write has.
+            store::Error::Unavailable(source) | store::Error::Contention(source) => {
+                Self::Unavailable {
+                    reason: source.to_string(),
+                }
+            }
             store::Error::InUse(message) => Self::Refused(message),
             store::Error::Unstorable(_) => Self::Invalid(error.to_string()),
             other => Self::internal(other),

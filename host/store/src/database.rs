@@ -56,6 +56,8 @@ pub struct PoolOptions {
     pub max_connections: u32,
     /// How long a request waits for a connection before it fails.
     pub acquire_timeout: Duration,
+    /// What each connection to a Galera cluster sets `wsrep_sync_wait` to; the server's own unless set.
+    pub mysql_wsrep_sync_wait: Option<u8>,
 }
 
 impl Default for PoolOptions {
@@ -63,6 +65,7 @@ impl Default for PoolOptions {
         Self {
             max_connections: 16,
             acquire_timeout: Duration::from_secs(30),
+            mysql_wsrep_sync_wait: None,
         }
     }
 }
@@ -107,9 +110,17 @@ impl Database {
                     .timezone(String::from("+00:00"))
                     .statement_cache_capacity(statements_per_connection(options))
                     .log_statements(log_level());
+                let sync_wait = options.mysql_wsrep_sync_wait;
                 let pool = checked_when_idle::<MySql>(options)
-                    .after_connect(|connection, _| {
-                        Box::pin(async move { connection.execute(READ_COMMITTED).await.map(drop) })
+                    .after_connect(move |connection, _| {
+                        Box::pin(async move {
+                            connection.execute(READ_COMMITTED).await?;
+                            if let Some(kinds) = sync_wait {
+                                let set = format!("SET SESSION wsrep_sync_wait = {kinds}");
+                                connection.execute(AssertSqlSafe(set)).await?;
+                            }
+                            Ok(())
+                        })
                     })
                     .connect_with(connect)
                     .await?;
@@ -179,6 +190,7 @@ impl Database {
                 let options = PoolOptions {
                     max_connections: 1,
                     acquire_timeout: options.acquire_timeout.min(GOOD_FOR),
+                    ..options.clone()
                 };
                 Self::connect(url, &options).await
             }

@@ -2,6 +2,8 @@
 
 use archstone_model::entity::Entity;
 
+use crate::refusal::Refusal;
+
 /// Storage's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -25,7 +27,7 @@ pub enum Error {
     /// The database asks to run the transaction again.
     #[error("the database could not serialize this write")]
     Contention(#[source] sqlx::Error),
-    /// The database does not answer.
+    /// The database does not answer, or does not serve this now.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
     /// The schema is not one this server can work on; the text says what to do.
@@ -71,25 +73,15 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
-            sqlx::Error::Database(source) => match source.code().as_deref() {
-                // PostgreSQL: serialization failure, deadlock. MySQL: both are SQLSTATE 40001.
-                Some("40001" | "40P01") => Self::Contention(error),
-                // Too long, out of range, characters outside of the column's set; MySQL reports the
-                // last one as a general error with a number of its own.
-                Some("22001" | "22003" | "22021") => Self::Unstorable(error),
-                Some("HY000" | "22007") if mysql_number(source.as_ref()) == Some(1366) => {
-                    Self::Unstorable(error)
-                }
-                _ => Self::Database(error),
+            sqlx::Error::Database(refused) => match Refusal::of(refused.as_ref()) {
+                Refusal::Contention => Self::Contention(error),
+                Refusal::Unavailable => Self::Unavailable(error),
+                Refusal::Unstorable => Self::Unstorable(error),
+                Refusal::Other => Self::Database(error),
             },
             _ => Self::Database(error),
         }
     }
-}
-
-fn mysql_number(error: &dyn sqlx::error::DatabaseError) -> Option<u16> {
-    let error = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?;
-    Some(error.number())
 }
 
 /// Gives a refused duplicate its meaning.

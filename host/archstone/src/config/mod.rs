@@ -57,6 +57,8 @@ pub(crate) struct Config {
     /// Commands that only look at keys and files do without.
     pub database: Option<DatabaseUrl>,
     pub max_connections: u32,
+    /// Which statements of ours a member of a Galera cluster holds until it has all that was committed.
+    pub mysql_wsrep_sync_wait: Option<u8>,
     /// Names count as written, whatever the database takes for the same.
     pub exact_names: bool,
     /// Tokens are Fernet tokens unless `[token] provider` is `jws`.
@@ -125,6 +127,7 @@ impl Config {
             max_connections: source
                 .integer("database", "max_pool_size", 1..)?
                 .unwrap_or(16),
+            mysql_wsrep_sync_wait: source.integer("database", "mysql_wsrep_sync_wait", 0..=15)?,
             exact_names: source.bool("archstone", "exact_names", false)?,
             jws_keys: jws_keys(source)?,
             max_active_keys: source
@@ -487,6 +490,7 @@ mod tests {
         let config = config(
             "[DEFAULT]\ndebug = true\n# a comment\n[database]\n\
              connection = mysql+pymysql://keystone:pa%ss@db/keystone?charset=utf8\n\
+             mysql_wsrep_sync_wait = 1\n\
              [token]\nexpiration = 7200\n[auth]\nmethods = password,token,totp\n\
              [security_compliance]\nlockout_failure_attempts = 5\n\
              password_regex = ^(?=.*\\d)(?=.*[a-zA-Z]).{7,}$\n",
@@ -494,6 +498,7 @@ mod tests {
         .unwrap();
         assert!(config.debug);
         assert!(matches!(config.database, Some(DatabaseUrl::MySql(_))));
+        assert_eq!(config.mysql_wsrep_sync_wait, Some(1));
         assert_eq!(config.identity.token_lifetime, TimeDelta::hours(2));
         assert_eq!(config.identity.auth_methods, ["password", "token", "totp"]);
         assert_eq!(config.compliance.lockout_failure_attempts, Some(5));
@@ -512,6 +517,7 @@ mod tests {
         assert_eq!(config.hashing.algorithm, HashAlgorithm::Bcrypt { cost: 12 });
         assert_eq!(config.api.max_request_body_size, 114_688);
         assert_eq!(config.database, None);
+        assert_eq!(config.mysql_wsrep_sync_wait, None);
         assert!(config.notices.is_empty(), "{:?}", config.notices);
     }
 
@@ -529,6 +535,10 @@ mod tests {
             (
                 "[identity]\npassword_hash_rounds = 3\n",
                 ":2: [identity] password_hash_rounds: 3 is not within 4..=31",
+            ),
+            (
+                "[database]\nmysql_wsrep_sync_wait = 16\n",
+                ":2: [database] mysql_wsrep_sync_wait: 16 is not within 0..=15",
             ),
             ("[token\n", ":1: a section's name must end with `]`"),
         ] {

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod fresh;
+mod trouble;
+
 use std::collections::BTreeSet;
 
 use archstone_model::{
@@ -19,75 +22,12 @@ use archstone_model::{
     trust::Trust,
     user::{FederatedAccount, NewPassword, NewUser, UserFilter, UserKind, UserOptions, UserPatch},
 };
-use archstone_store::{
-    DatabaseUrl, Error, LastRevocation, MOST_UNDER_WAY, PoolOptions, SchemaState, Store,
-};
+use archstone_store::{Error, LastRevocation, MOST_UNDER_WAY, PoolOptions, SchemaState, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use sqlx::{AssertSqlSafe, ConnectOptions, mysql::MySqlConnectOptions, postgres::PgConnectOptions};
 
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Sqlite,
-    MariaDb,
-    Postgres,
-}
-
-/// An empty database that Archstone's schema was made in, and what must live as long as it.
-struct Fresh {
-    store: Store,
-    url: DatabaseUrl,
-    kind: Kind,
-    _directory: tempfile::TempDir,
-}
-
-/// `None` where there is no such server here.
-async fn fresh(kind: Kind) -> Option<Fresh> {
-    let directory = tempfile::tempdir().unwrap();
-    let url = match kind {
-        Kind::Sqlite => format!("sqlite:///{}", directory.path().join("test.db").display()),
-        Kind::MariaDb => database_in("ARCHSTONE_TEST_MARIADB").await?,
-        Kind::Postgres => database_in("ARCHSTONE_TEST_POSTGRESQL").await?,
-    };
-    let options = PoolOptions::default();
-    let url = DatabaseUrl::parse(&url).unwrap();
-    let store = Store::connect(&url, &options).await.unwrap();
-    assert_eq!(store.schema_state().await.unwrap(), SchemaState::Empty);
-    store.sync().await.unwrap();
-    Some(Fresh {
-        store,
-        url,
-        kind,
-        _directory: directory,
-    })
-}
-
-/// The URL of a new database on the server that a variable names.
-async fn database_in(variable: &str) -> Option<String> {
-    let Ok(server) = std::env::var(variable) else {
-        eprintln!("{variable} is not set: nothing was tested");
-        return None;
-    };
-    let name = format!("store_{}", uuid::Uuid::new_v4().simple());
-    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    if let Some(rest) = server.strip_prefix("mysql+pymysql://") {
-        let options: MySqlConnectOptions = format!("mysql://{rest}").parse().unwrap();
-        let mut connection = options.connect().await.unwrap();
-        sqlx::raw_sql(create)
-            .execute(&mut connection)
-            .await
-            .unwrap();
-    } else {
-        let rest = server.strip_prefix("postgresql+psycopg2://").unwrap();
-        let options: PgConnectOptions = format!("postgresql://{rest}/postgres").parse().unwrap();
-        let mut connection = options.connect().await.unwrap();
-        sqlx::raw_sql(create)
-            .execute(&mut connection)
-            .await
-            .unwrap();
-    }
-    Some(format!("{server}/{name}"))
-}
+use fresh::{Fresh, Kind, fresh};
+use trouble::a_database_whose_tables_cannot_be_read_gives_no_sign_of_life;
 
 macro_rules! on_each_database {
     ($($test:ident)*) => {
@@ -131,6 +71,7 @@ on_each_database! {
     revocations_are_found_by_the_second
     revocations_since_the_last_are_told_with_it
     nodes_notice_what_others_change
+    a_database_whose_tables_cannot_be_read_gives_no_sign_of_life
 }
 
 /// A time that every database can hold exactly.
