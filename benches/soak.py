@@ -65,6 +65,14 @@ class Samples:
                 self.memory[number].append((at, process.memory_info().rss))
                 self.descriptors[number].append((at, process.num_fds()))
 
+    def by_minute(self):
+        """What each node had on average in each minute, in MiB."""
+        minutes = collections.defaultdict(lambda: [[] for _ in self.processes])
+        for number, taken in enumerate(self.memory):
+            for at, size in taken:
+                minutes[int(at // 60)][number].append(size / MIB)
+        return [[minute + 1, *(f"{sum(sizes) / max(1, len(sizes)):.0f}" for sizes in nodes)] for minute, nodes in sorted(minutes.items())]
+
 
 class Troubles:
     """What happens to the nodes meanwhile, each in a thread of its own."""
@@ -212,11 +220,19 @@ def tell(report, journal, troubles, samples, crashes, seconds):
     latest = max(journal.late, default=(0, "none"))
     report.note(f"{len(journal.late)} answers of a node did not know yet what another was told, by up to {1000 * latest[0]:.0f} ms ({latest[1]})")
     when = [(round(at - gone, 1), what, status) for at, what, status, _ in unexpected]
-    report.note(f"the database was away for {back - gone:.1f} s; {len(journal.errors) - len(unexpected)} requests failed then or within {DATABASE_WINDOW_S} s after")
+    meant = [error for error in journal.errors if error not in unexpected]
+    kinds = ", ".join(f"{status}: {count}" for status, count in collections.Counter(status for _, _, status, _ in meant).most_common())
+    last = max((at - back for at, *_ in meant), default=0)
+    report.note(f"the database was away for {back - gone:.1f} s; {len(meant)} requests failed for that ({kinds or 'none'}), the last asked {last:.1f} s after it was back")
+    report.check("a database that is away is a 503", all(status == 503 for _, _, status, _ in meant), kinds)
     report.none("no other request failed", when)
     report.none("plugins were swapped and keys rotated without a failure", troubles.failed)
     if crashes:
         report.check("the workers understood all answers", False, repr(crashes[0]))
+    tell_memory(report, samples, seconds)
+
+
+def tell_memory(report, samples, seconds):
     for number, (memory, descriptors) in enumerate(zip(samples.memory, samples.descriptors)):
         late = [(at, size) for at, size in memory if at > seconds / 3]
         grown = slope(late) * seconds * 2 / 3
@@ -228,6 +244,8 @@ def tell(report, journal, troubles, samples, crashes, seconds):
             report.check(f"node {number}: memory grows by less than {GROWTH:.0%} in the last two thirds", grown < GROWTH * size, told)
         counts = [count for _, count in descriptors]
         report.check(f"node {number}: descriptors are bounded", counts and counts[-1] <= max(counts[: max(1, len(counts) // 3)]) + 20, f"{counts[0]} at first, {max(counts)} at most, {counts[-1]} at last")
+    report.add("")
+    report.table(["minute", *(f"node {number} MiB" for number in range(NODES))], samples.by_minute())
 
 
 def main():

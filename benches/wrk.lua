@@ -2,6 +2,15 @@
 wrk.method = os.getenv("BENCH_METHOD")
 wrk.body = os.getenv("BENCH_BODY")
 
+-- A body with NUMBER in it has another number each time.
+if wrk.body and wrk.body:find("NUMBER", 1, true) then
+  local body, made = wrk.body, 0
+  request = function()
+    made = made + 1
+    return wrk.format(nil, nil, nil, (body:gsub("NUMBER", made)))
+  end
+end
+
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(

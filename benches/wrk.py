@@ -72,7 +72,10 @@ def wrk(base, request, clients, seconds):
 
 
 class Processes:
-    """Process groups: a server's process with those that it started, and what serves it alone."""
+    """Process groups: a server's process with those that it started, and what serves it alone.
+
+    Each group's leader counts with its children, which PostgreSQL gives groups of their own.
+    """
 
     def __init__(self, *groups):
         self.groups = groups
@@ -83,7 +86,7 @@ class Processes:
             with contextlib.suppress(OSError):
                 if entry.name.isdigit():
                     fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                    if int(fields[2]) in self.groups:
+                    if int(fields[2]) in self.groups or int(fields[1]) in self.groups:
                         yield int(entry.name), fields
 
     def cpu_s(self):

@@ -11,9 +11,20 @@ BOUND_S = 1.0
 class Fact:
     """What is so, as far as this client was told, and what was so until a moment ago."""
 
+    #: BOUND_S, but where something is broken for longer.
+    bound_s = BOUND_S
+
     def __init__(self, value):
         self.now, self.before = value, []
         self.open = False
+
+    @classmethod
+    def made(cls):
+        """Of something that was just made, which not every node may know."""
+        fact = cls(False)
+        fact.becomes(True)
+        fact.settled()
+        return fact
 
     def becomes(self, value):
         """Begins a change that nobody has acknowledged yet."""
@@ -37,7 +48,7 @@ class Fact:
             return 0.0
         lags = [max(0.0, asked_at - until) for old, until in self.before if old == value]
         lag = min(lags, default=None)
-        return lag if lag is not None and lag <= BOUND_S else None
+        return lag if lag is not None and lag <= self.bound_s else None
 
 
 class Journal:

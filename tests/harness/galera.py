@@ -61,7 +61,6 @@ class GaleraNode(MariaDb):
             "--innodb-autoinc-lock-mode=2", "--wsrep-cluster-name=archstone", f"--wsrep-node-name=node-{self.number}",
             f"--wsrep-cluster-address=gcomm://{','.join(others)}", f"--wsrep-node-address=127.0.0.1:{self.group_port}",
             f"--wsrep-node-incoming-address=127.0.0.1:{self.port}", "--wsrep-sst-method=rsync",
-            f"--wsrep-sync-wait={self.cluster.sync_wait}",
             f"--wsrep-sst-receive-address=127.0.0.1:{self.snapshot_port}", f"--pid-file={self.directory}/pid",
             f"--wsrep-provider-options={';'.join(f'{name}={value}' for name, value in options.items())}", *more,
         ]  # fmt: skip
@@ -121,12 +120,10 @@ class GaleraNode(MariaDb):
 class Galera:
     """So many nodes with one set of tables; `with Galera() as cluster`."""
 
-    def __init__(self, members=3, sync_wait=0):
+    def __init__(self, members=3):
         self.directory = Path(tempfile.mkdtemp(prefix="galera-"))
         self.directory.chmod(0o755)
         self.password = "of-the-cluster"
-        #: What waits until a node has all that others committed: 1 is reads, 7 writes too.
-        self.sync_wait = sync_wait
         self.nodes = []
         for number in range(members):
             self.nodes.append(GaleraNode(self, number))
