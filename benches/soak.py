@@ -222,8 +222,8 @@ def tell(report, journal, troubles, samples, crashes, seconds):
     when = [(round(at - gone, 1), what, status) for at, what, status, _ in unexpected]
     meant = [error for error in journal.errors if error not in unexpected]
     kinds = ", ".join(f"{status}: {count}" for status, count in collections.Counter(status for _, _, status, _ in meant).most_common())
-    last = max((at - back for at, *_ in meant), default=0)
-    report.note(f"the database was away for {back - gone:.1f} s; {len(meant)} requests failed for that ({kinds or 'none'}), the last asked {last:.1f} s after it was back")
+    last = max((at - gone for at, *_ in meant), default=0)
+    report.note(f"the database was away for {back - gone:.1f} s; {len(meant)} requests failed for that ({kinds or 'none'}), the last asked {last:.1f} s after it went")
     report.check("a database that is away is a 503", all(status == 503 for _, _, status, _ in meant), kinds)
     report.none("no other request failed", when)
     report.none("plugins were swapped and keys rotated without a failure", troubles.failed)
