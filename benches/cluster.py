@@ -19,13 +19,13 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "benches")]
 
 from harness.balancer import Balancer  # noqa: E402
-from harness.databases import PostgreSql  # noqa: E402
+from harness.databases import DatabaseFailed, PostgreSql  # noqa: E402
 from harness.galera import SUSPECT_AFTER_S, Galera  # noqa: E402
-from harness.servers import Archstone  # noqa: E402
+from harness.servers import Archstone, ServerFailed  # noqa: E402
 from load import federated  # noqa: E402
 from load.changes import PLUGIN_BOUND_S, spread  # noqa: E402
 from load.clashes import conflicts  # noqa: E402
-from load.client import Client  # noqa: E402
+from load.client import Broken, Client  # noqa: E402
 from load.findings import Findings  # noqa: E402
 from load.facts import BOUND_S, Fact  # noqa: E402
 from load.known import Crowd, Place  # noqa: E402
@@ -269,8 +269,8 @@ def measure(kind, report, arguments):
                 began = time.monotonic()
                 try:
                     PHASES[phase](bench)
-                except LoadFailed as failed:
-                    report.check(f"{phase}: no request failed", False, failed)
+                except (AssertionError, Broken, DatabaseFailed, LoadFailed, ServerFailed) as failed:
+                    report.check(f"{phase} came to its end", False, f"{type(failed).__name__}: {failed}")
                 print(f"{phase}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     finally:
         if nodes:

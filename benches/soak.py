@@ -214,7 +214,7 @@ def tell(report, journal, troubles, samples, crashes, seconds):
     unexpected = [error for error in journal.errors if not (error[3] > gone - 0.5 and error[0] < back + DATABASE_WINDOW_S)]
     meanwhile = ", ".join(f"{count} {what}" for what, count in sorted(troubles.counts.items()))
     report.add("", f"{seconds / 60:.0f} minutes, {NODES} nodes, {WORKERS} workers, {journal.answers} requests "
-               f"({journal.answers / seconds:.0f} per second). Meanwhile: {meanwhile}.")  # fmt: skip
+               f"({journal.answers / seconds:.0f} per second). Meanwhile: {meanwhile}.", "")  # fmt: skip
     report.table(["request", "answers by status", "p50 ms", "p99 ms"], journal.rows())
     report.none("no wrong answer, and all nodes agree at the end", journal.wrong)
     latest = max(journal.late, default=(0, "none"))

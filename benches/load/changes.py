@@ -181,20 +181,24 @@ def spread(bench):
         for number in range(TRIES if bound_s == BOUND_S else TRIES // 2):
             steps = change(bench)
             act, seen = next(steps), next(steps)
+            began = time.monotonic()
             try:
                 act(number % len(bench.ports))
             except (AssertionError, Broken) as failed:
                 beyond.append(f"{name}, made at node {number % len(bench.ports)}: {failed}")
                 continue
-            lag, never = until_known(bench, seen, time.monotonic())
+            acted_at = time.monotonic()
+            lag, never = until_known(bench, seen, acted_at)
             lags.append(lag)
-            if never or lag > bound_s:
+            # All others compile it at once, on the cores that the first had to itself.
+            compilation = 2 * (acted_at - began) if change is replaced_plugin else 0
+            if never or lag > bound_s + compilation:
                 beyond.append(f"{name}: {lag:.2f} s, node {never}")
         stale = sum(lag > 0 for lag in lags)
         longest = 1000 * max(lags, default=0)
         rows.append([name, len(lags), stale, f"{longest:.0f}", f"{1000 * bound_s:.0f}"])
     bench.report.title("How long another node answers as before")
-    bench.report.add("From the answer to the change until the last old answer began, over all nodes.")
+    bench.report.add("From the answer to the change until the last old answer began, over all nodes. A plugin has to be compiled besides.", "")
     bench.report.table(["change", "tries", "with an old answer", "longest ms", "bound ms"], rows)
     bench.report.none("all nodes know within the bound", beyond)
     behind = sum(not used_at_once(bench, number) for number in range(AT_ONCE))
