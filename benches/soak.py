@@ -265,7 +265,9 @@ def main():
         with bounded(seconds + 300):
             database = MariaDb(durable=True).start()
             try:
-                config = {**federated.CONFIG, "fernet_tokens": {"max_active_keys": ACTIVE_KEYS, "key_repository": "{keys}/fernet-keys"}}
+                # All workers fail logins on purpose, from one address.
+                unthrottled = {"failed_logins_per_user": "0", "failed_logins_per_address": "0"}
+                config = {**federated.CONFIG, "archstone": unthrottled, "fernet_tokens": {"max_active_keys": ACTIVE_KEYS, "key_repository": "{keys}/fernet-keys"}}
                 nodes = Nodes(directory / "nodes", [database.fresh()] * NODES, config)
                 if nodes[0].config["database"]["connection"] != nodes[1].config["database"]["connection"]:
                     raise AssertionError("the nodes have one database")

@@ -3,7 +3,8 @@
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer as _,
+    Layer as _,
+    filter::Targets,
     fmt::{
         self, FmtContext, FormatEvent, FormatFields,
         format::{Writer, debug_fn},
@@ -20,8 +21,14 @@ use crate::{
 
 /// Starts logging. `RUST_LOG` wins over `[DEFAULT] debug`, and says nothing of the audit trail.
 pub(crate) fn start(config: &Config, audited: Destinations) {
-    let default = if config.debug { "debug" } else { "info" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let default = match config.debug {
+        true => Level::DEBUG,
+        false => Level::INFO,
+    };
+    // Targets and levels alone: what also filters by spans looks each one up whenever it is entered.
+    let filter = std::env::var("RUST_LOG").ok();
+    let filter = filter.and_then(|filter| filter.parse().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(default));
     let logs = fmt::layer().with_writer(std::io::stderr);
     let logs = if config.text_logs {
         logs.boxed()
@@ -47,7 +54,11 @@ pub(crate) fn tell_plugin_calls() {
         .with_writer(std::io::stderr)
         .fmt_fields(messages)
         .event_format(Line)
-        .with_filter(EnvFilter::new("warn,archstone::plugin=trace"));
+        .with_filter(
+            Targets::new()
+                .with_default(Level::WARN)
+                .with_target("archstone::plugin", Level::TRACE),
+        );
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 

@@ -38,16 +38,14 @@ struct Known {
 }
 
 impl Known {
-    fn of(events: BTreeMap<i64, RevocationEvent>, at: u64, now: DateTime<Utc>) -> Self {
-        let mut known = Self {
+    fn none(at: u64, now: DateTime<Utc>) -> Self {
+        Self {
             at,
             all_read_at: now,
             read_at: now,
             index: RevocationIndex::default(),
             recent: BTreeSet::new(),
-        };
-        known.add(events);
-        known
+        }
     }
 
     fn add(&mut self, events: BTreeMap<i64, RevocationEvent>) {
@@ -128,15 +126,24 @@ impl Identity {
         }
         let now = self.now();
         if let Some(last) = revocations.last(now) {
-            let events = self.store.numbered_revocations(Some(last)).await?;
+            let events = self.store.revocations_since(last).await?;
             // Where the last one is gone, numbers may have begun anew.
             if events.contains_key(&last.number) {
                 revocations.add(events, at, now);
                 return Ok(());
             }
         }
-        let all = self.store.numbered_revocations(None).await?;
-        revocations.replace(Known::of(all, at, now));
+        let mut known = Known::none(at, now);
+        let mut last = i64::MIN;
+        loop {
+            let part = self.store.revocations_after(last).await?;
+            match part.last_key_value() {
+                Some((number, _)) => last = *number,
+                None => break,
+            }
+            known.add(part);
+        }
+        revocations.replace(known);
         Ok(())
     }
 }
@@ -153,10 +160,16 @@ mod tests {
             .collect()
     }
 
+    fn known(numbers: impl IntoIterator<Item = i64>, now: DateTime<Utc>) -> Known {
+        let mut known = Known::none(1, now);
+        known.add(events(numbers));
+        known
+    }
+
     #[test]
     fn events_are_added_once_and_late_ones_too() {
         let now = Utc::now();
-        let mut known = Known::of(events([1, 3]), 1, now);
+        let mut known = known([1, 3], now);
         known.add(events([2, 3, 4]));
         assert_eq!(
             known.recent.iter().copied().collect::<Vec<_>>(),
@@ -167,7 +180,7 @@ mod tests {
 
     #[test]
     fn only_numbers_that_may_be_read_again_are_kept() {
-        let known = Known::of(events(1..=5_000), 1, Utc::now());
+        let known = known(1..=5_000, Utc::now());
         assert!(known.recent.len() as i64 <= MOST_UNDER_WAY + 1);
         assert_eq!(known.newest(), Some(5_000));
     }
@@ -175,8 +188,8 @@ mod tests {
     #[test]
     fn all_are_read_where_none_are_known_or_it_was_long_ago() {
         let now = Utc::now();
-        assert!(Known::of(events([]), 1, now).last(now).is_none());
-        let known = Known::of(events([1]), 1, now);
+        assert!(known([], now).last(now).is_none());
+        let known = known([1], now);
         assert!(known.last(now).is_some());
         assert!(known.last(now + READ_ALL_EVERY).is_none());
     }

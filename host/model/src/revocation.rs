@@ -108,6 +108,25 @@ pub struct RevocationSubject<'a> {
 }
 
 impl RevocationEvent {
+    /// How many things must match for it to revoke a token.
+    fn names(&self) -> usize {
+        [
+            self.domain_id.is_some(),
+            self.project_id.is_some(),
+            self.user_id.is_some(),
+            self.role_id.is_some(),
+            self.trust_id.is_some(),
+            self.consumer_id.is_some(),
+            self.access_token_id.is_some(),
+            self.audit_id.is_some(),
+            self.audit_chain_id.is_some(),
+            self.expires_at.is_some(),
+        ]
+        .into_iter()
+        .filter(|is_named| *is_named)
+        .count()
+    }
+
     /// Whether this event revokes that token.
     pub fn matches(&self, token: &RevocationSubject<'_>) -> bool {
         fn free_or<T: PartialEq + ?Sized>(wanted: Option<&T>, actual: Option<&T>) -> bool {
@@ -140,11 +159,14 @@ impl RevocationEvent {
     }
 }
 
-/// Events sorted by what they name, so that a token meets few of them however many there are.
+/// Events sorted by what they name, so that a token meets few of them however many there are. Of those
+/// that name one thing alone, as nearly all do, only the latest is kept.
 #[derive(Debug, Default)]
 pub struct RevocationIndex {
-    by_audit_id: HashMap<String, Vec<RevocationEvent>>,
-    by_audit_chain_id: HashMap<String, Vec<RevocationEvent>>,
+    audit_ids: HashMap<String, DateTime<Utc>>,
+    audit_chain_ids: HashMap<String, DateTime<Utc>>,
+    users: HashMap<UserId, DateTime<Utc>>,
+    /// Those that name a user and more.
     by_user: HashMap<UserId, Vec<RevocationEvent>>,
     others: Vec<RevocationEvent>,
 }
@@ -152,36 +174,45 @@ pub struct RevocationIndex {
 impl RevocationIndex {
     /// Whether any event revokes that token.
     pub fn revokes(&self, token: &RevocationSubject<'_>) -> bool {
-        let users = [Some(token.user_id), token.trustor_id, token.trustee_id];
-        let of_users = users
-            .into_iter()
-            .flatten()
-            .filter_map(|user| self.by_user.get(user));
-        [
-            self.by_audit_id.get(token.audit_id),
-            self.by_audit_chain_id.get(token.audit_chain_id),
-            Some(&self.others),
-        ]
-        .into_iter()
-        .flatten()
-        .chain(of_users)
-        .flatten()
-        .any(|event| event.matches(token))
-    }
-}
-
-impl RevocationIndex {
-    pub fn add(&mut self, event: RevocationEvent) {
-        let place = if let Some(id) = &event.audit_id {
-            self.by_audit_id.entry(id.clone()).or_default()
-        } else if let Some(id) = &event.audit_chain_id {
-            self.by_audit_chain_id.entry(id.clone()).or_default()
-        } else if let Some(id) = &event.user_id {
-            self.by_user.entry(id.clone()).or_default()
-        } else {
-            &mut self.others
+        let covers = |issued_before: Option<&DateTime<Utc>>| {
+            issued_before.is_some_and(|issued_before| token.issued_at <= *issued_before)
         };
-        place.push(event);
+        let users = [Some(token.user_id), token.trustor_id, token.trustee_id];
+        covers(self.audit_ids.get(token.audit_id))
+            || covers(self.audit_chain_ids.get(token.audit_chain_id))
+            || self.others.iter().any(|event| event.matches(token))
+            || users.into_iter().flatten().any(|user| {
+                let mut and_more = self.by_user.get(user).into_iter().flatten();
+                covers(self.users.get(user)) || and_more.any(|event| event.matches(token))
+            })
+    }
+
+    pub fn add(&mut self, event: RevocationEvent) {
+        let issued_before = event.issued_before;
+        let names_one = event.names() == 1;
+        let latest = match &event {
+            RevocationEvent {
+                audit_id: Some(id), ..
+            } if names_one => self.audit_ids.entry(id.clone()).or_default(),
+            RevocationEvent {
+                audit_chain_id: Some(id),
+                ..
+            } if names_one => self.audit_chain_ids.entry(id.clone()).or_default(),
+            RevocationEvent {
+                user_id: Some(id), ..
+            } if names_one => self.users.entry(id.clone()).or_default(),
+            RevocationEvent {
+                user_id: Some(id), ..
+            } => {
+                self.by_user.entry(id.clone()).or_default().push(event);
+                return;
+            }
+            _ => {
+                self.others.push(event);
+                return;
+            }
+        };
+        *latest = issued_before.max(*latest);
     }
 }
 
@@ -257,5 +288,22 @@ mod tests {
         assert!(matched(&of_descendants("parent"), now));
         assert!(!matched(&of_descendants("own"), now));
         assert!(matched(&RevocationEvent::at(now), now));
+        let of_user_and_token = |audit_id: &str| RevocationEvent {
+            user_id: Some("ada".into()),
+            ..RevocationEvent::for_token(audit_id.to_owned(), now)
+        };
+        assert!(matched(&of_user_and_token("own"), now));
+        assert!(!matched(&of_user_and_token("other"), now));
+    }
+
+    #[test]
+    fn of_several_events_the_latest_counts_in_whatever_order_they_come() {
+        let now = Utc::now().trunc_subsecs(0);
+        let earlier = now - TimeDelta::minutes(1);
+        for times in [[earlier, now], [now, earlier]] {
+            let events = times.map(|time| RevocationEvent::for_user("ada".into(), time));
+            let index: RevocationIndex = events.into_iter().collect();
+            assert_eq!(index.users.get(&UserId::from("ada")), Some(&now));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use archstone_model::clock::Clock;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::{RuntimeError, Signers, StateStore, artifact_cache::ArtifactCache};
 
@@ -123,7 +123,9 @@ fn engine_config(instances: u32) -> Config {
         .max_unused_warm_slots(16)
         .linear_memory_keep_resident(128 << 10)
         .table_keep_resident(16 << 10)
-        .async_stack_keep_resident(64 << 10);
+        .async_stack_keep_resident(64 << 10)
+        // Where the kernel tells which pages were written, only these are wiped.
+        .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

@@ -80,28 +80,42 @@ impl Store {
         session.fetch_all(&query).await?.iter().map(read).collect()
     }
 
-    /// All events that are kept, by their numbers, or those that may have come since `last`.
-    ///
-    /// With the latter, the newest one of then is always among them, unless it is kept no more.
-    pub async fn numbered_revocations(
-        &self,
-        last: Option<LastRevocation>,
-    ) -> Result<BTreeMap<i64, RevocationEvent>> {
+    /// Events by their numbers, from the one after `number` on: a part of them, or none where there are
+    /// no more.
+    pub async fn revocations_after(&self, number: i64) -> Result<BTreeMap<i64, RevocationEvent>> {
         let mut session = self.db.session().await?;
         let mut query = select();
-        query.column("id");
-        if let Some(last) = last {
-            let young = Expr::col("revoked_at").gt(time(session.dialect(), last.since));
-            query
-                .and_where(Expr::col("id").gt(last.number.saturating_sub(MOST_UNDER_WAY)))
-                .and_where(young.or(Expr::col("id").eq(last.number)));
-        }
-        let mut events = BTreeMap::new();
-        for row in session.fetch_all(&query).await? {
-            events.insert(row.int("id")?, read(&row)?);
-        }
-        Ok(events)
+        query
+            .column("id")
+            .and_where(Expr::col("id").gt(number))
+            .order_by("id", Order::Asc)
+            .limit(PART);
+        numbered(session.fetch_all(&query).await?)
     }
+
+    /// The events that may have come since `last`, and that one, unless it is kept no more.
+    pub async fn revocations_since(
+        &self,
+        last: LastRevocation,
+    ) -> Result<BTreeMap<i64, RevocationEvent>> {
+        let mut session = self.db.session().await?;
+        let young = Expr::col("revoked_at").gt(time(session.dialect(), last.since));
+        let mut query = select();
+        query
+            .column("id")
+            .and_where(Expr::col("id").gt(last.number.saturating_sub(MOST_UNDER_WAY)))
+            .and_where(young.or(Expr::col("id").eq(last.number)));
+        numbered(session.fetch_all(&query).await?)
+    }
+}
+
+/// How many events are read at once.
+const PART: u64 = 2_000;
+
+fn numbered(rows: Vec<Row>) -> Result<BTreeMap<i64, RevocationEvent>> {
+    rows.iter()
+        .map(|row| Ok((row.int("id")?, read(row)?)))
+        .collect()
 }
 
 /// How far behind the newest event the number of one may be that was not committed yet when that was

@@ -584,15 +584,17 @@ async fn revocations_since_the_last_are_told_with_it(fresh: &Fresh) {
         let event = RevocationEvent::at(at + TimeDelta::seconds(seconds));
         let oldest = at - TimeDelta::days(1);
         store.record_revocation(&event, oldest).await.unwrap();
-        let all = store.numbered_revocations(None).await.unwrap();
-        all.into_keys().next_back().unwrap()
+        let all = store.revocations_after(0).await.unwrap();
+        let last = all.into_keys().next_back().unwrap();
+        assert!(store.revocations_after(last).await.unwrap().is_empty());
+        last
     };
     let old = revoke(0).await;
     let last = revoke(1).await;
     let since = async |number, seconds| {
         let since = at + TimeDelta::seconds(seconds);
         let last = LastRevocation { number, since };
-        let events = store.numbered_revocations(Some(last)).await.unwrap();
+        let events = store.revocations_since(last).await.unwrap();
         events.into_keys().collect::<Vec<_>>()
     };
     assert_eq!(since(last, 60).await, [last]);
