@@ -160,6 +160,8 @@ class MariaDb(DatabaseServer):
             shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin"), "--no-defaults", *self.as_root(),
             f"--datadir={self.directory}/data", f"--socket={self.directory}/socket", "--bind-address=127.0.0.1",
             f"--port={self.port}", f"--init-file={self.directory}/init.sql", "--skip-name-resolve",
+            # A server that starts clears this of what it takes for its own.
+            f"--tmpdir={self.directory}",
             "--skip-innodb-doublewrite", "--innodb-buffer-pool-size=64M",
             # Nothing here outlives a power cut, so nothing need wait for the disk.
             f"--innodb-flush-log-at-trx-commit={2 if self.durable else 0}",
