@@ -233,7 +233,8 @@ def large(bench):
     report.title("Large requests")
     limit = 114688
     token = bench.admin.token
-    fits = hostile.post(port, b'{"user": {"name": "' + b"x" * 100 + b'", "description": "' + b"y" * (limit - 200) + b'"}}', token)
+    # Not as text to keep: MariaDB's columns hold less than a body.
+    fits = hostile.post(port, b'{"user": {"name": "' + b"x" * 100 + b'"}' + b" " * (limit - 200) + b"}", token)
     report.check(f"a body of almost {limit} bytes is read", fits == 201, fits)
     for name, expected, told in (
         ("a body one byte too large", 413, hostile.post(port, b" " * (limit + 1), token)),
