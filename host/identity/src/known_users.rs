@@ -8,7 +8,7 @@ use std::{
 
 use archstone_model::{
     id::UserId,
-    user::{User, UserFilter},
+    user::{User, UserFilter, UserKind},
 };
 use archstone_store::Generation;
 
@@ -31,6 +31,12 @@ struct Known {
     users: HashMap<UserId, Arc<User>>,
 }
 
+impl Known {
+    fn counts(&self, at: Generation, longest: Duration) -> bool {
+        self.tokens == at.tokens && self.since.elapsed() < longest
+    }
+}
+
 impl KnownUsers {
     /// What `look` finds among those that count at a point in history, if any do.
     fn at<T>(
@@ -41,8 +47,7 @@ impl KnownUsers {
     ) -> Option<T> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let known = known.as_ref()?;
-        let counts = known.tokens == at.tokens && known.since.elapsed() < longest;
-        counts.then(|| look(&known.users))
+        known.counts(at, longest).then(|| look(&known.users))
     }
 
     fn add(&self, read: &[Arc<User>], at: Generation, since: Instant, longest: Duration) {
@@ -50,7 +55,7 @@ impl KnownUsers {
         let known = match &mut *known {
             // Whoever was slow to read must not end what was read since.
             Some(known) if known.tokens > at.tokens => return,
-            Some(known) if known.tokens == at.tokens && known.since.elapsed() < longest => known,
+            Some(known) if known.counts(at, longest) => known,
             other => other.insert(Known {
                 tokens: at.tokens,
                 since,
@@ -58,7 +63,9 @@ impl KnownUsers {
             }),
         };
         let room = MOST_USERS.saturating_sub(known.users.len());
-        let new = read.iter().take(room);
+        // The database keeps a row of some who live in a directory, which alone knows how they are.
+        let here = |user: &&Arc<User>| user.kind != UserKind::NonLocal;
+        let new = read.iter().filter(here).take(room);
         known
             .users
             .extend(new.map(|user| (user.id.clone(), Arc::clone(user))));
@@ -162,7 +169,7 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
-    use archstone_model::user::{UserKind, UserOptions};
+    use archstone_model::user::UserOptions;
 
     use super::*;
 
@@ -206,6 +213,17 @@ mod tests {
         assert_eq!(count(&known, 2), None);
         known.add(&[user(3)], at(2), Instant::now(), LONG);
         assert_eq!((count(&known, 1), count(&known, 2)), (None, Some(1)));
+    }
+
+    #[test]
+    fn nobody_of_a_directory_is_known_from_a_list() {
+        let known = KnownUsers::default();
+        let elsewhere = User {
+            kind: UserKind::NonLocal,
+            ..Arc::unwrap_or_clone(user(1))
+        };
+        known.add(&[Arc::new(elsewhere), user(2)], at(1), Instant::now(), LONG);
+        assert_eq!(count(&known, 1), Some(1));
     }
 
     #[test]
